@@ -1,0 +1,189 @@
+"""The whole export, step by step, in a temporary folder that becomes the bundle only when all is well."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint
+from export.errors import ExportError
+from export.manifest import update_manifest, write_manifest
+from export.static import vocabulary_of, write_static
+from export.validate import Encode, fidelity, read_texts, torch_encoder
+from modstar_lsp import __version__
+from modstar_lsp.encoder import Encoder, Exit, open_bundle
+from modstar_lsp.encoder.bundle import MANIFEST, TF_WEIGHTS
+
+# Chunks are at most some 200 tokens; 512 leaves room for the long ones at a quarter of the cost of 2048.
+DEFAULT_MAX_TOKENS = 512
+
+TOOLS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to export, and under which name."""
+
+    exits: tuple[int, ...] | None = None  # None: all that the checkpoint has
+    fp16: bool = True
+    name: str = ""  # "": the checkpoint folder's
+    licence: str = "Apache-2.0"
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    texts: Path | None = None
+    force: bool = False
+
+
+def export_bundle(
+    source: Path, target: Path, options: Options, report: Callable[[str], None] = print
+) -> None:
+    """Write the bundle of checkpoint `source` to `target`; nothing is left behind when it fails."""
+    if target.exists() and not options.force:
+        raise ExportError(f"{target} exists already; add --force to replace it")
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise ExportError(f"{target} exists and is no bundle; it will not be replaced")
+    texts, queries = read_texts(options.texts)
+    checkpoint = load_checkpoint(source)
+    depths = _chosen(checkpoint, options.exits)
+    max_tokens = min(options.max_tokens, checkpoint.config.max_position_embeddings)
+    with _replacing(target) as folder:
+        fields = _write_parts(checkpoint, depths, max_tokens, options, folder)
+        write_manifest(folder, fields)
+        figures = _validate(checkpoint, folder, max_tokens, texts, queries, report)
+        update_manifest(folder, validation={"exits": figures, "tools": _tool_versions()})
+    for name, record in open_bundle(target).files.items():
+        report(f"{record.bytes / 1e6:9.2f} MB  {name}")
+
+
+def check_bundle(folder: Path) -> str:
+    """Verify manifest, sizes and every digest, and encode once at each exit; one line that says so."""
+    bundle = open_bundle(folder)
+    bundle.verify()
+    encoder = Encoder(bundle)
+    for candidate in bundle.exits:
+        if not encoder.encode(["read a json file"], candidate.depth).any():
+            raise ExportError(f"{folder}: exit {candidate.depth} answers with nothing")
+    depths = ", ".join(str(candidate.depth) for candidate in bundle.exits)
+    size = f"{sum(record.bytes for record in bundle.files.values()) / 1e6:.1f} MB"
+    what = f"exits {depths}, dimension {bundle.dimension}, {size}"
+    return f"{bundle.name} {bundle.version}: {what}, every digest right"
+
+
+def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
+    have = list(checkpoint.model.depths)
+    depths = have if wanted is None else sorted(set(wanted))
+    missing = [depth for depth in depths if depth not in have]
+    if missing:
+        raise ExportError(f"{checkpoint.folder} has no exit {missing[0]}; it has {', '.join(map(str, have))}")
+    if 0 not in depths:
+        raise ExportError("a bundle needs exit 0: the first answer comes from it")
+    if checkpoint.config.exit0_tf not in TF_WEIGHTS:
+        raise ExportError(f"the runtime does not know exit 0's tf weight {checkpoint.config.exit0_tf!r}")
+    return depths
+
+
+def _write_parts(
+    checkpoint: Checkpoint, depths: list[int], max_tokens: int, options: Options, folder: Path
+) -> dict[str, Any]:
+    """Write every file but the manifest; returns the manifest's fields."""
+    config = checkpoint.config
+    tokenizer = json.loads(checkpoint.tokenizer_json)
+    (folder / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), "utf-8")
+    static = write_static(
+        folder,
+        checkpoint.model.fold_exit0().numpy(),
+        vocabulary_of(tokenizer, config.vocab_size),
+        config.exit0_tf,
+        tokenizer["model"]["max_input_chars_per_word"],
+    )
+    exits = [{"depth": 0, "dimension": config.dimension, "precision": "int8", "file": static["table"]}]
+    gpu = None
+    if depths[1:]:
+        from export.graphs import write_graphs
+
+        graphs, gpu = write_graphs(checkpoint, depths[1:], max_tokens, options.fp16, folder)
+        exits += graphs
+    return {
+        "name": options.name or checkpoint.folder.resolve().name,
+        "version": __version__,
+        "licence": options.licence,
+        "dimension": config.dimension,
+        "max_tokens": max_tokens,
+        "prompts": {role: config.training.get("prompts", {}).get(role, "") for role in ("code", "query")},
+        "tokenizer": TOKENIZER,
+        "static": static,
+        "exits": exits,
+        "gpu": gpu,
+        "calibration": {},
+        "provenance": {
+            "checkpoint": checkpoint.folder.resolve().name,
+            "checkpoint_sha256": checkpoint.digest,
+            "training": config.training,
+        },
+        "validation": {},
+    }
+
+
+def _validate(
+    checkpoint: Checkpoint,
+    folder: Path,
+    max_tokens: int,
+    texts: list[str],
+    queries: list[str],
+    report: Callable[[str], None],
+) -> dict[str, Any]:
+    """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails."""
+    bundle = open_bundle(folder)
+    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), Encoder(bundle).encode)]
+    if bundle.exits[1:]:
+        from modstar_lsp.encoder.graph import GraphExit
+
+        candidates += [(str(exit.depth), exit, GraphExit(bundle, exit).encode) for exit in bundle.exits[1:]]
+        if bundle.gpu is not None:
+            candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, GraphExit(bundle, bundle.gpu).encode))
+    figures = {}
+    for name, exit, encode in candidates:
+        found = fidelity(torch_encoder(checkpoint, exit.depth, max_tokens), encode, texts, queries)
+        report(
+            f"exit {exit.depth} {exit.precision}: cosine {found.min_cosine:.5f} at least, "
+            f"{found.mean_cosine:.5f} mean; {found.recall_at_10_overlap:.1%} of torch's first ten"
+        )
+        found.check(f"exit {exit.depth} in {exit.precision}")
+        figures[name] = found.figures()
+    return figures
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place at the end, or vanishes on an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    old = folder.with_name(folder.name + ".old")
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if target.exists():
+            target.rename(old)
+        folder.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _tool_versions() -> dict[str, str]:
+    found = {}
+    for tool in TOOLS:
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,85 @@
+"""Reading a checkpoint: a `save_pretrained` folder of train/model.py with its tokenizer.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from tokenizers import Tokenizer
+
+from export.errors import ExportError
+from train.model import ModularStarConfig, ModularStarEncoder
+
+WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A loaded model, ready to be exported."""
+
+    folder: Path
+    model: ModularStarEncoder
+    tokenizer_json: str
+    digest: str  # of the weights
+
+    @property
+    def config(self) -> ModularStarConfig:
+        return cast(ModularStarConfig, self.model.config)
+
+    def tokenizer(self, max_tokens: int) -> Tokenizer:
+        """The tokenizer as the runtime sets it up: cut at `max_tokens`, no special tokens out of a text."""
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        tokenizer.encode_special_tokens = True
+        tokenizer.enable_truncation(max_tokens)
+        tokenizer.no_padding()
+        return tokenizer
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Load the checkpoint in `folder`; ExportError in one line when it is none of ours."""
+    if not folder.is_dir():
+        raise ExportError(f"no checkpoint folder at {folder}")
+    for name in (CONFIG, WEIGHTS, TOKENIZER):
+        if not (folder / name).is_file():
+            raise ExportError(f"{folder} is no checkpoint: {name} is missing")
+    config = _json(folder / CONFIG)
+    if config.get("model_type") != ModularStarConfig.model_type:
+        raise ExportError(
+            f"{folder} holds a {config.get('model_type', 'model of unknown type')!r}, "
+            f"not a {ModularStarConfig.model_type!r} checkpoint"
+        )
+    tokenizer_json = (folder / TOKENIZER).read_text("utf-8")
+    try:
+        model, notes = ModularStarEncoder.from_pretrained(folder, output_loading_info=True)
+        Tokenizer.from_str(tokenizer_json)
+    except OSError:
+        raise
+    except Exception as error:  # safetensors, transformers and tokenizers each raise classes of their own
+        raise ExportError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if notes[problem]:
+            raise ExportError(
+                f"{folder}: {WEIGHTS} has {problem.replace('_', ' ')}: {sorted(notes[problem])[0]}, ..."
+            )
+    if model.config.vocab_size > model.embed_tokens.num_embeddings:
+        raise ExportError(f"{folder}: config.json and {WEIGHTS} differ in vocabulary size")
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    return Checkpoint(folder, model.eval().float(), tokenizer_json, digest)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ExportError(f"{path} is not valid JSON")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

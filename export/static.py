@@ -1,0 +1,51 @@
+"""Exit 0's files: the folded table as int8 rows with a scale each, and the vocabulary it is looked up by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import ExportError
+
+TABLE, SCALES, VOCABULARY = "static.npy", "static-scales.npy", "vocabulary.txt"
+
+
+def quantise_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """int8 rows and one scale each; a single scale for all loses a table whose rows differ in length."""
+    scales = np.abs(table).max(axis=1) / 127.0
+    divisor = np.where(scales == 0.0, 1.0, scales)[:, None]
+    return np.rint(table / divisor).astype(np.int8), scales.astype(np.float32)
+
+
+def vocabulary_of(tokenizer: Mapping[str, Any], size: int) -> list[str]:
+    """The pieces of a tokenizer.json in the order of their ids; ExportError when it is not our WordPiece."""
+    model = tokenizer.get("model", {})
+    if model.get("type") != "WordPiece" or model.get("continuing_subword_prefix") != "##":
+        raise ExportError("tokenizer.json is no WordPiece with '##' continuations, which exit 0 needs")
+    pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    if len(pieces) != size or any(model["vocab"][piece] != number for number, piece in enumerate(pieces)):
+        raise ExportError(f"tokenizer.json has {len(pieces)} pieces where the checkpoint has {size} rows")
+    if any("\n" in piece for piece in pieces):
+        raise ExportError("tokenizer.json has a piece with a line break, which vocabulary.txt cannot hold")
+    return pieces
+
+
+def write_static(
+    folder: Path, table: NDArray[np.float32], pieces: Sequence[str], tf: str, max_word_chars: int
+) -> dict[str, Any]:
+    """Write the files of exit 0; returns the manifest's `static` section."""
+    rows, scales = quantise_rows(table)
+    np.save(folder / TABLE, rows, allow_pickle=False)
+    np.save(folder / SCALES, scales, allow_pickle=False)
+    (folder / VOCABULARY).write_text("\n".join(pieces), "utf-8", newline="\n")
+    return {
+        "table": TABLE,
+        "scales": SCALES,
+        "vocabulary": VOCABULARY,
+        "tf": tf,
+        "max_word_chars": max_word_chars,
+    }

@@ -1,0 +1,152 @@
+"""Is the bundle the checkpoint? The runtime's vectors against torch's, by cosine and by what they find."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.checkpoint import Checkpoint
+from export.errors import ExportError
+
+# An exit that falls below either is not written. int8 with a scale a row measures .998 and above even on
+# random weights; a single scale for the embedding table has been seen at .35.
+LEAST_COSINE = 0.99
+LEAST_OVERLAP = 0.95
+
+TOP = 10
+MAX_TEXTS = 400
+MAX_QUERIES = 100
+LINES_PER_TEXT = 12
+SHORTEST_TEXT = 40
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near an exit of the bundle comes to the checkpoint."""
+
+    min_cosine: float
+    mean_cosine: float
+    max_abs_difference: float
+    recall_at_10_overlap: float
+    texts: int
+    queries: int
+
+    def check(self, what: str) -> None:
+        """ExportError when retrieval or cosine falls short."""
+        if not self.min_cosine >= LEAST_COSINE:  # also when it is not a number
+            raise ExportError(
+                f"{what} is not faithful: cosine {self.min_cosine:.4f} to torch, below {LEAST_COSINE}"
+            )
+        if not self.recall_at_10_overlap >= LEAST_OVERLAP:
+            raise ExportError(
+                f"{what} is not faithful: it shares {self.recall_at_10_overlap:.1%} of torch's first {TOP}, "
+                f"below {LEAST_OVERLAP:.0%}"
+            )
+
+    def figures(self) -> dict[str, Any]:
+        """As the manifest keeps them."""
+        return {key: round(value, 6) for key, value in asdict(self).items()}
+
+
+def fidelity(reference: Encode, candidate: Encode, texts: Sequence[str], queries: Sequence[str]) -> Fidelity:
+    """Compare two encoders on `texts`, and on what each finds among them for `queries`."""
+    expected, found = reference(texts), candidate(texts)
+    known = np.linalg.norm(expected, axis=1) > 0
+    cosines = (expected * found).sum(axis=1)[known]
+    ranked = [_top(encode(queries) @ rows.T) for encode, rows in ((reference, expected), (candidate, found))]
+    shared = [len(set(a) & set(b)) / len(a) for a, b in zip(*ranked, strict=True)]
+    return Fidelity(
+        min_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        max_abs_difference=float(np.abs(expected - found).max()),
+        recall_at_10_overlap=float(np.mean(shared)),
+        texts=len(texts),
+        queries=len(queries),
+    )
+
+
+def torch_encoder(checkpoint: Checkpoint, depth: int, max_tokens: int) -> Encode:
+    """The checkpoint itself at `depth`, text by text, in float32."""
+    torch.set_num_threads(
+        1
+    )  # one short text at a time: with a neighbour on the cores two threads took thirty times as long
+    module = checkpoint.model.truncated(depth).eval()
+    # Exit 0 reads the whole text.
+    tokenizer = checkpoint.tokenizer(max_tokens if depth else 1 << 20)
+
+    @torch.inference_mode()
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = []
+        for encoding in tokenizer.encode_batch(list(texts)):
+            ids = torch.tensor([encoding.ids])
+            rows.append(module(ids, torch.ones_like(ids))[0].numpy())
+        return np.stack(rows)
+
+    return encode
+
+
+def read_texts(path: Path | None) -> tuple[list[str], list[str]]:
+    """(texts, queries) to validate on: blocks of `path` parted by blank lines, or the project's own sources.
+
+    Queries are the texts' own comment lines and names, so that retrieval has something to find.
+    """
+    if path is None:
+        sources = sorted(
+            source
+            for part in ("modstar_lsp", "export", "train", "bench")
+            for source in (PROJECT / part).rglob("*.py")
+        )
+        blocks = [block for source in sources for block in _blocks(source.read_text("utf-8"))]
+    else:
+        try:
+            blocks = _blocks(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ExportError(f"cannot read the validation texts of {path}: {error}") from None
+    texts = _spread(list(dict.fromkeys(blocks)), MAX_TEXTS)
+    if len(texts) < 2 * TOP:
+        raise ExportError(
+            f"{len(texts)} validation texts are too few; give at least {2 * TOP}, parted by blank lines"
+        )
+    queries = [query for text in texts if (query := _query(text))]
+    return texts, _spread(queries, MAX_QUERIES) or texts[:MAX_QUERIES]
+
+
+def _blocks(source: str) -> list[str]:
+    blocks = []
+    for paragraph in re.split(r"\n\s*\n", source):
+        lines = paragraph.splitlines()
+        for start in range(0, len(lines), LINES_PER_TEXT):
+            block = "\n".join(lines[start : start + LINES_PER_TEXT])
+            if len(block) >= SHORTEST_TEXT:
+                blocks.append(block)
+    return blocks
+
+
+def _query(text: str) -> str:
+    comment = re.search(r'(?:#|//|"""|/\*\*?)\s*(\w.{15,})', text)
+    if comment:
+        return comment.group(1).strip('"*/ ')
+    name = re.search(r"\b(?:def|class|function|func|fn)\s+(\w+)", text)
+    return name.group(1) if name else ""
+
+
+def _spread(items: list[str], limit: int) -> list[str]:
+    """At most `limit` of `items`, evenly from all over the list."""
+    if len(items) <= limit:
+        return items
+    return [items[number * len(items) // limit] for number in range(limit)]
+
+
+def _top(scores: NDArray[np.float32]) -> NDArray[np.intp]:
+    return np.argsort(-scores, axis=1, kind="stable")[:, :TOP]

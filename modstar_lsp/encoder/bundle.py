@@ -1,0 +1,284 @@
+"""The model on disk: a folder with `modstar.json` and the files that it names, nothing else is trusted.
+
+Opening a bundle checks the manifest and the size of every file. The digest of a file is checked when that
+file is first loaded (`Bundle.verified`), so a process that answers from exit 0 never reads the deeper graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modstar_lsp.errors import BundleError
+
+MANIFEST = "modstar.json"
+
+# Raised when an older runtime could no longer read what export/ writes.
+FORMAT = 1
+
+# Plain names only: a manifest can never point outside its own folder, on any system.
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+# A manifest is a few kilobytes; anything larger is not one.
+MAX_MANIFEST_BYTES = 1 << 20
+
+# How the number of times a word piece occurs in a text becomes its weight at exit 0.
+TF_WEIGHTS = ("linear", "log1p", "sqrt")
+
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "bundles" / "default"
+
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One depth at which the model can answer; depth 0 is the table, the others are ONNX graphs."""
+
+    depth: int
+    dimension: int
+    precision: str
+    file: str
+    data: str = ""  # the file with the graph's weights, shared between exits ("" for exit 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """What exit 0 is made of: int8 rows, a scale for each, and the word pieces they stand for."""
+
+    table: str
+    scales: str
+    vocabulary: str
+    tf: str
+    max_word_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What the manifest says about one file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle. `digest` is equal for two bundles whose vectors are equal (calibration set aside)."""
+
+    folder: Path
+    name: str
+    version: str
+    licence: str
+    digest: str
+    dimension: int
+    max_tokens: int
+    exits: tuple[Exit, ...]
+    gpu: Exit | None
+    static: Static
+    tokenizer: str
+    prompts: Mapping[str, str]
+    calibration: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    files: Mapping[str, FileRecord]
+    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    def exit(self, depth: int) -> Exit:
+        """The exit at `depth`; BundleError when the bundle has none there."""
+        for candidate in self.exits:
+            if candidate.depth == depth:
+                return candidate
+        have = ", ".join(str(candidate.depth) for candidate in self.exits)
+        raise BundleError(f"bundle {self.name} has no exit {depth}; it has {have}")
+
+    def verified(self, name: str) -> Path:
+        """Path of a file of the bundle once its digest has been checked (once per opened bundle)."""
+        path = self.folder / name
+        if name not in self._verified:
+            try:
+                digest = _sha256(path)
+            except OSError as error:
+                raise _bad(self.folder, f"{name} cannot be read ({error.strerror or error})") from None
+            if digest != self.files[name].sha256:
+                raise _bad(self.folder, f"{name} was altered or damaged (its digest is wrong)")
+            self._verified.add(name)
+        return path
+
+    def verify(self) -> None:
+        """Check the digest of every file; BundleError at the first that is wrong."""
+        for name in self.files:
+            self.verified(name)
+
+
+def open_bundle(folder: Path | None = None) -> Bundle:
+    """Open and check the bundle in `folder` (None: the one that ships inside the package)."""
+    folder = DEFAULT_FOLDER if folder is None else Path(folder)
+    manifest = _Fields(_read_manifest(folder), folder)
+    _check_format(manifest)
+    records = {name: _file_record(folder, name, entry) for name, entry in manifest.mapping("files").items()}
+    exits = tuple(
+        _exit(_Fields(entry, folder, f"exits[{number}]"), records)
+        for number, entry in enumerate(manifest.get("exits", list))
+    )
+    static = _static(_Fields(manifest.mapping("static"), folder, "static"), records)
+    depths = [candidate.depth for candidate in exits]
+    if not depths or depths[0] != 0 or depths != sorted(set(depths)):
+        raise _bad(folder, f"{MANIFEST} must list its exits from 0 up, each once")
+    gpu_entry = manifest.raw.get("gpu")
+    gpu = None if gpu_entry is None else _exit(_Fields(gpu_entry, folder, "gpu"), records)
+    dimension = manifest.positive("dimension")
+    if any(candidate.dimension != dimension for candidate in (*exits, *([gpu] if gpu else []))):
+        raise _bad(folder, f"{MANIFEST}: its exits differ in dimension, so they cannot share one space")
+    tokenizer = manifest.get("tokenizer", str)
+    if len(exits) > 1 and tokenizer not in records:
+        raise _bad(folder, f"{MANIFEST} names no tokenizer file")
+    prompts = manifest.mapping("prompts")
+    max_tokens = manifest.positive("max_tokens")
+    return Bundle(
+        folder=folder,
+        name=manifest.get("name", str),
+        version=manifest.get("version", str),
+        licence=manifest.get("licence", str),
+        digest=_vector_digest(records, static, max_tokens, prompts),
+        dimension=dimension,
+        max_tokens=max_tokens,
+        exits=exits,
+        gpu=gpu,
+        static=static,
+        tokenizer=tokenizer,
+        prompts={role: str(prompts.get(role, "")) for role in ("code", "query")},
+        calibration=manifest.mapping("calibration"),
+        provenance=manifest.mapping("provenance"),
+        validation=manifest.mapping("validation"),
+        files=records,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Typed access to one object of the manifest."""
+
+    raw: Any
+    folder: Path
+    where: str = ""
+
+    def get(self, key: str, kind: type) -> Any:
+        value = self.raw.get(key) if isinstance(self.raw, dict) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            name = f"{self.where}.{key}" if self.where else key
+            raise _bad(self.folder, f"{MANIFEST}: {name} is missing or is no {kind.__name__}")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        mapping: dict[str, Any] = self.get(key, dict)
+        return mapping
+
+    def positive(self, key: str) -> int:
+        value: int = self.get(key, int)
+        if value < 1:
+            raise _bad(self.folder, f"{MANIFEST}: {key} must be at least 1")
+        return value
+
+    def file(self, key: str, records: Mapping[str, FileRecord]) -> str:
+        name: str = self.get(key, str)
+        if name not in records:
+            raise _bad(self.folder, f"{MANIFEST}: {name!r} has no size and digest under files")
+        return name
+
+
+def _read_manifest(folder: Path) -> Any:
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_MANIFEST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(
+            f"no model bundle at {folder} ({MANIFEST} is missing); export one or reinstall"
+        ) from None
+    except OSError as error:
+        raise _bad(folder, f"{MANIFEST} cannot be read ({error.strerror or error})") from None
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise _bad(folder, f"{MANIFEST} is too large to be a manifest")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise _bad(folder, f"{MANIFEST} is not valid JSON") from None
+
+
+def _check_format(manifest: _Fields) -> None:
+    version = manifest.get("format", int)
+    if version > FORMAT:
+        raise BundleError(
+            f"bundle {manifest.folder} was made by a newer modstar "
+            f"(format {version}, this one reads {FORMAT}); upgrade"
+        )
+    if version != FORMAT:
+        raise _bad(manifest.folder, f"unknown format {version}")
+
+
+def _file_record(folder: Path, name: str, entry: Any) -> FileRecord:
+    if not PLAIN_NAME.fullmatch(name):
+        raise _bad(folder, f"{MANIFEST} names {name!r}, which is no plain file name")
+    fields = _Fields(entry, folder, f"files.{name}")
+    record = FileRecord(bytes=fields.get("bytes", int), sha256=fields.get("sha256", str))
+    try:
+        size = (folder / name).stat().st_size
+    except OSError:
+        raise _bad(folder, f"{name} is missing") from None
+    if size != record.bytes:
+        raise _bad(folder, f"{name} has {size} bytes instead of {record.bytes}")
+    return record
+
+
+def _exit(fields: _Fields, records: Mapping[str, FileRecord]) -> Exit:
+    depth: int = fields.get("depth", int)
+    return Exit(
+        depth=depth,
+        dimension=fields.positive("dimension"),
+        precision=fields.get("precision", str),
+        file=fields.file("file", records),
+        data=fields.file("data", records) if depth else "",
+    )
+
+
+def _static(fields: _Fields, records: Mapping[str, FileRecord]) -> Static:
+    tf: str = fields.get("tf", str)
+    if tf not in TF_WEIGHTS:
+        raise _bad(fields.folder, f"{MANIFEST}: static.tf is {tf!r}, not one of {', '.join(TF_WEIGHTS)}")
+    return Static(
+        table=fields.file("table", records),
+        scales=fields.file("scales", records),
+        vocabulary=fields.file("vocabulary", records),
+        tf=tf,
+        max_word_chars=fields.positive("max_word_chars"),
+    )
+
+
+def _vector_digest(
+    records: Mapping[str, FileRecord], static: Static, max_tokens: int, prompts: Mapping[str, Any]
+) -> str:
+    """Digest of whatever decides the vectors: re-calibrating scores must not throw an index away."""
+    decisive = [
+        {name: record.sha256 for name, record in records.items()},
+        [static.table, static.scales, static.vocabulary, static.tf, static.max_word_chars],
+        [max_tokens, dict(prompts)],
+    ]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    block = bytearray(_HASH_BLOCK)
+    view = memoryview(block)
+    with path.open("rb", buffering=0) as stream:
+        while count := stream.readinto(block):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+def _bad(folder: Path, problem: str) -> BundleError:
+    return BundleError(f"bundle {folder}: {problem}; export it again or reinstall")

@@ -1,0 +1,128 @@
+"""The deeper exits: ONNX graphs in onnxruntime, fed by tokenizers.
+
+On a CPU texts go through the graph one at a time from several threads: as fast as batches once nothing is
+padded, and an int8 vector then never depends on what else happened to be in its batch. On a GPU (the fp16
+graph at full depth, when the bundle has it and onnxruntime offers CUDA) they go in batches of like length.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from modstar_lsp.encoder.bundle import Bundle, Exit
+from modstar_lsp.errors import BundleError
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# Longer texts are cut before they reach the tokenizer: no text of code spends this many characters on a
+# token, and tokenising a megabyte to keep 512 tokens would cost a second.
+CHARS_PER_TOKEN = 48
+
+GPU_BATCH = 64
+
+
+class GraphExit:
+    """One deeper exit of a bundle, on the CPU unless `cuda`. Safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, exit: Exit, *, threads: int | None = None, cuda: bool = False) -> None:
+        self.dimension = bundle.dimension
+        self._threads = threads or _usable_cores()
+        self._max_chars = bundle.max_tokens * CHARS_PER_TOKEN
+        self._session = _session(bundle, exit, cuda)
+        self._on_gpu = CUDA in self._session.get_providers()
+        self._tokenizer = Tokenizer.from_file(str(bundle.verified(bundle.tokenizer)))
+        self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
+        self._tokenizer.enable_truncation(bundle.max_tokens)
+        self._tokenizer.no_padding()
+
+    @classmethod
+    def at(cls, bundle: Bundle, depth: int, threads: int | None = None) -> GraphExit:
+        """The best that this machine can run at `depth`: the fp16 graph on a GPU, else the int8 graph."""
+        gpu = bundle.gpu
+        if gpu is not None and gpu.depth == depth and CUDA in ort.get_available_providers():
+            on_gpu = cls(bundle, gpu, threads=threads, cuda=True)
+            if on_gpu._on_gpu:  # onnxruntime falls back to the CPU by itself when there is no working driver
+                return on_gpu
+        return cls(bundle, bundle.exit(depth), threads=threads)
+
+    def encode(self, texts: Sequence[str], prompt: str = "") -> NDArray[np.float32]:
+        """Unit rows for `texts`; an empty text gives a zero row."""
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        wanted = [index for index, text in enumerate(texts) if text and not text.isspace()]
+        tokens = self._tokenize([prompt + texts[index][: self._max_chars] for index in wanted])
+        # Longest first: the memory arena grows once, and the threads end together.
+        order = sorted((number for number, ids in enumerate(tokens) if ids), key=lambda n: -len(tokens[n]))
+        if self._on_gpu:
+            batches = [order[start : start + GPU_BATCH] for start in range(0, len(order), GPU_BATCH)]
+        else:
+            batches = [[number] for number in order]
+
+        def run(batch: list[int]) -> None:
+            rows[[wanted[number] for number in batch]] = self._run([tokens[number] for number in batch])
+
+        if self._threads == 1 or len(batches) < 2 or self._on_gpu:
+            for batch in batches:
+                run(batch)
+        else:
+            with ThreadPoolExecutor(min(self._threads, len(batches))) as pool:
+                for _ in pool.map(run, batches):
+                    pass
+        return rows
+
+    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+        try:
+            encodings = self._tokenizer.encode_batch(texts)
+        except (UnicodeEncodeError, TypeError):  # half of a surrogate pair, from a file of broken encoding
+            clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+            encodings = self._tokenizer.encode_batch(clean)
+        return [encoding.ids for encoding in encodings]
+
+    def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:
+        width = max(map(len, batch))
+        ids = np.zeros((len(batch), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)  # fp16 leaves them off by some 3e-4
+        norms[norms == 0.0] = 1.0
+        return vectors / norms
+
+
+def _session(bundle: Bundle, exit: Exit, cuda: bool) -> Any:
+    path: Path = bundle.verified(exit.file)
+    bundle.verified(exit.data)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if exit.precision == "int8":
+        # Optimised when it was exported: doing it again costs three times the load.
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # With a busy neighbour on the cores spinning took twice as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=[CUDA, CPU] if cuda else [CPU])
+    except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise BundleError(
+            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {exit.file}: {reason}"
+        ) from None
+
+
+def _usable_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
