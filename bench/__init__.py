@@ -1,0 +1,1 @@
+"""Measurements of the model and of the product. Nothing here ships in the wheel."""

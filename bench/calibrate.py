@@ -1,0 +1,138 @@
+"""How likely is a hit with these features the right one? Fits the calibration that a bundle carries.
+
+    python -m bench.calibrate --eval EVAL --trees TREES [--bundle DIR] [--write]
+
+The questions of the repository sets are asked in their own repository, where hits in the right files count
+as right, and in other ones, where nothing does. A logistic regression on the absolute features of the first
+hits (modstar_lsp.search.ranking.absolute_features) gives the probability; the threshold for "no good match"
+is the one at which KEEP of the questions answered at the first place keep their answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sets import RepoSet, SetError, load_repos
+from modstar_lsp.encoder.bundle import DEFAULT_FOLDER, MANIFEST
+from modstar_lsp.errors import ModstarError, QueryError
+from modstar_lsp.search import Options
+from modstar_lsp.search.ranking import absolute_features
+from modstar_lsp.search.search import gather, order
+from modstar_lsp.workspace import Workspace
+
+KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a low score
+HITS = 10  # hits of a question that count as examples
+STRANGERS = 2  # other repositories in which each question is asked
+SEED = 7
+FEATURES = ("coverage", "cosine", "name_match", "definition", "stem_match")
+
+Rows = NDArray[np.float64]
+
+
+def examples(repos: RepoSet, spaces: dict[str, Workspace]) -> tuple[Rows, Rows, list[tuple[bool, int]]]:
+    """(features [n, 5], right [n], per example whether it is a first hit and at home: 1, abroad: 0)."""
+    rng = random.Random(SEED)
+    rows, right, kind = [], [], []
+    for query in repos.queries:
+        others = [name for name in sorted(spaces) if name != query.repo]
+        for place in (query.repo, *rng.sample(others, min(STRANGERS, len(others)))):
+            space = spaces[place]
+            with space.snapshot() as snapshot:
+                try:
+                    asked, pool = gather(snapshot, space.encoder, query.text, Options())
+                except QueryError:
+                    continue
+                columns = absolute_features(pool, asked)
+                for rank, row in enumerate(order(pool, asked)[:HITS]):
+                    rows.append([float(columns[name][row]) for name in FEATURES])
+                    right.append(float(place == query.repo and pool.chunks[row].path in query.targets))
+                    kind.append((rank == 0, int(place == query.repo)))
+    return np.array(rows), np.array(right), kind
+
+
+def logistic(rows: Rows, right: Rows, ridge: float = 1e-3, steps: int = 100) -> Rows:
+    """Weights [features + 1], the bias last, by Newton's method on the regularised likelihood."""
+    x = np.c_[rows, np.ones(len(rows))]
+    weights = np.zeros(x.shape[1])
+    penalty = ridge * len(rows) * np.diag([*[1.0] * rows.shape[1], 0.0]) / 100
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-x @ weights))
+        gradient = x.T @ (p - right) + penalty @ weights
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + penalty, gradient)
+        weights -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=__doc__.split("\n")[0])
+    parser.add_argument("--eval", type=Path, required=True, help="folder of the development sets")
+    parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT_FOLDER, help="bundle to calibrate")
+    parser.add_argument("--write", action="store_true", help="write the result into the bundle's manifest")
+    args = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as indexes:
+            parts = [_examples_of(args, name, Path(indexes)) for name in ("repos", "issues_python")]
+    except (SetError, ModstarError) as error:
+        print(f"bench.calibrate: {error}", file=sys.stderr)
+        return 2
+    rows, right = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    kind = [entry for part in parts for entry in part[2]]
+    weights = logistic(rows, right)
+    likely = 1 / (1 + np.exp(-(np.c_[rows, np.ones(len(rows))] @ weights)))
+    first = np.array([is_first for is_first, _ in kind])
+    home = np.array([at_home for _, at_home in kind], bool)
+    answered = np.sort(likely[first & home & (right > 0)])
+    threshold = float(answered[int((1 - KEEP) * len(answered))])
+    refused = float((likely[first & ~home] < threshold).mean())
+    fitted = {
+        "bias": round(float(weights[-1]), 4),
+        "weights": {name: round(float(w), 4) for name, w in zip(FEATURES, weights[:-1], strict=True)},
+        "threshold": round(threshold, 4),
+    }
+    print(json.dumps(fitted, indent=2))
+    print(f"{len(rows)} hits; of the right first hits {KEEP:.0%} stay above the threshold;")
+    print(f"of the questions asked in a repository that cannot answer them {refused:.1%} are refused")
+    for low in np.arange(0, 1, 0.1):
+        inside = (likely >= low) & (likely < low + 0.1)
+        if inside.any():
+            print(
+                f"score {low:.1f}-{low + 0.1:.1f}: {inside.sum():6d} hits, {right[inside].mean():.2f} right"
+            )
+    if args.write:
+        manifest = args.bundle / MANIFEST
+        content = json.loads(manifest.read_text("utf-8"))
+        content["calibration"] = fitted
+        manifest.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    return 0
+
+
+def _examples_of(
+    args: argparse.Namespace, name: str, indexes: Path
+) -> tuple[Rows, Rows, list[tuple[bool, int]]]:
+    repos = load_repos(args.eval, name, args.trees)
+    spaces = {}
+    try:
+        for repo, tree in repos.trees.items():
+            print(f"indexing {repo}", file=sys.stderr)
+            spaces[repo] = Workspace.open(tree, index_dir=indexes, bundle=args.bundle)
+            spaces[repo].refresh()
+        return examples(repos, spaces)
+    finally:
+        for space in spaces.values():
+            space.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
