@@ -1,0 +1,32 @@
+"""A file's text -> chunks: definitions with their comments, sections of prose, windows of anything else.
+
+`chunk_file` promises that the chunks of a code file tile its lines in order, whatever state the code is
+in. Importing this package loads no tree-sitter; the first code file of a language loads its grammar.
+"""
+
+from __future__ import annotations
+
+from modstar_lsp.chunking.chunk import Chunk, embedded_text
+from modstar_lsp.files.languages import language_of
+
+__all__ = ["Chunk", "chunk_file", "embedded_text", "language_of"]
+
+
+def chunk_file(path: str, text: str) -> list[Chunk]:
+    """The chunks of the file `path` (it decides the language; it need not exist) with content `text`.
+
+    Lines end at ``\\n``, ``\\r\\n`` or ``\\r``, as in an editor. A file of blanks has no chunks.
+    """
+    from modstar_lsp.chunking import grammars, prose
+
+    if not text.strip():
+        return []
+    language = language_of(path, text[:200].split("\n", 1)[0])
+    if language in grammars.GRAMMARS:
+        from modstar_lsp.chunking import code
+
+        chunks = code.chunk_code(language, path, text)
+        return prose.windows(text, kind="module", overlap=0) if chunks is None else chunks
+    if language in prose.SECTIONED:
+        return prose.sections(language, text)
+    return prose.windows(text)

@@ -1,0 +1,46 @@
+"""The unit of search: some consecutive lines of a file and what they define."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Longest text handed to an encoder: four full chunks. Only lines that no border can split get near it.
+EMBEDDED_CHARS = 6_000
+# Folders of the path that the header line carries; deeper ones rarely say what a file is about.
+PATH_TAIL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Lines `start_line`..`end_line` (1-based, inclusive) of a file.
+
+    kind: function, method, class, type, module (code between definitions), section (prose), text.
+    name: the principal symbol; scope: the names around it joined by "."; symbols: every name these lines
+    define, relative to the scope, principal first. The later parts of a long definition keep its name,
+    scope and signature but define only what is nested in them.
+    """
+
+    start_line: int
+    end_line: int
+    kind: str
+    name: str
+    scope: str
+    symbols: tuple[str, ...]
+    signature: str
+    text: str
+
+
+def embedded_text(path: str, chunk: Chunk) -> str:
+    """What is encoded for a chunk: a header line that says where it is, then its text."""
+    header = ["/".join(path.split("/")[-PATH_TAIL:])]
+    qualified = ".".join(part for part in (chunk.scope, chunk.name) if part)
+    if qualified:
+        header.append(qualified)
+    if chunk.signature and not _opens_with(chunk.text, chunk.signature):
+        header.append(chunk.signature)
+    return f"{' '.join(header)}\n{chunk.text[:EMBEDDED_CHARS]}"
+
+
+def _opens_with(text: str, signature: str) -> bool:
+    head = text[: 2 * len(signature) + 200].lstrip()
+    return "".join(head.split()).startswith("".join(signature.split()))

@@ -1,0 +1,48 @@
+"""A code file -> chunks that tile its lines: parsed, walked (leaves), joined, split."""
+
+from __future__ import annotations
+
+import re
+
+from modstar_lsp.chunking.chunk import Chunk
+from modstar_lsp.chunking.definitions import Reader
+from modstar_lsp.chunking.grammars import GRAMMARS, parse
+from modstar_lsp.chunking.leaves import Leaf
+from modstar_lsp.chunking.lines import Rows
+from modstar_lsp.chunking.splitting import emit
+from modstar_lsp.chunking.walking import Walker
+
+_LONE_CR = re.compile(r"\r(?!\n)")
+_CPP = re.compile(r"^\s*(?:class\s+\w|namespace\b|template\s*<|using\s+\w|public:|private:)", re.M)
+
+
+def chunk_code(language: str, path: str, text: str) -> list[Chunk] | None:
+    """Chunks of a file in a language of GRAMMARS: exactly its lines. None if it cannot be parsed."""
+    if language == "c" and path.lower().endswith(".h") and _CPP.search(text):
+        language = "cpp"
+    grammar = GRAMMARS[language]
+    # tree-sitter ends its rows at \n alone.
+    data = (_LONE_CR.sub("\n", text) if "\r" in text else text).encode("utf-8", "replace")
+    tree = parse(language, data)
+    if tree is None:
+        return None
+    nodes = tree.root_node.named_children
+    if grammar.flat:
+        nodes = [
+            child
+            for node in nodes
+            for child in (node.named_children if node.type in grammar.flat else (node,))
+        ]
+    rows = Rows(text)
+    reader = Reader(grammar, data)
+    walker = Walker(reader, rows)
+    walker.walk(nodes, "", 0, 0, inside="")
+    if not walker.leaves:  # nothing but stray tokens
+        walker.leaves.append(Leaf(0, "module", "", "", 0, [tree.root_node], statement=True))
+    leaves = walker.joined()
+    leaves[0].start = 0
+    chunks: list[Chunk] = []
+    for index, leaf in enumerate(leaves):
+        end = leaves[index + 1].start if index + 1 < len(leaves) else rows.count
+        emit(reader, rows, leaf, leaf.start, end, chunks)
+    return chunks

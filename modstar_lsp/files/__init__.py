@@ -1,0 +1,22 @@
+"""Which files belong to a workspace, and their text.
+
+`walk` looks at names and stat only, so that a query pays little for it; what only the content can tell
+(binary, minified, generated) `read_source` finds out when a file is read anyway.
+"""
+
+from __future__ import annotations
+
+from modstar_lsp.files.languages import language_of
+from modstar_lsp.files.source import Unreadable, read_source
+from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, walk
+
+__all__ = [
+    "Skipped",
+    "SourceFile",
+    "Unreadable",
+    "Walk",
+    "is_allowed",
+    "language_of",
+    "read_source",
+    "walk",
+]

@@ -1,0 +1,178 @@
+"""What git knows about a folder, read from its files: no git process is started.
+
+A process would cost 5 ms and more, and git would obey the repository's own configuration
+(`core.fsmonitor` names a command), while a workspace must never choose a command.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from modstar_lsp.files.ignore import Patterns, read_patterns
+
+# An index of a million files is about this large; a larger one is not read.
+MAX_INDEX_BYTES = 200_000_000
+
+_EXCLUDES_FILE = re.compile(r"^\s*excludesfile\s*=\s*(.+?)\s*$", re.IGNORECASE)
+_SECTION = re.compile(r"^\s*\[\s*([\w.-]+)")
+
+
+class Repository:
+    """The git work tree that `root` lies in, if any, and the ignore rules that hold in it from outside."""
+
+    def __init__(self, root: Path) -> None:
+        self.top: Path | None = None
+        self.git_folder: Path | None = None
+        for folder in (root, *root.parents):
+            found = _git_folder(folder / ".git")
+            if found is not None:
+                self.top, self.git_folder = folder, found
+                break
+        inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
+        self.prefix = f"{inside}/" if inside else ""
+        self._index: bytes | None = None
+        self._tracked: frozenset[str] | None = None
+
+    def excludes(self) -> list[Patterns]:
+        """The user's global excludes and .git/info/exclude, weakest first; their base is the top folder."""
+        found = [
+            read_patterns(path) for path in (_global_excludes(), self._info_exclude()) if path is not None
+        ]
+        return [patterns for patterns in found if patterns is not None]
+
+    def _info_exclude(self) -> Path | None:
+        if self.git_folder is None:
+            return None
+        return _common_folder(self.git_folder) / "info" / "exclude"
+
+    def tracks(self, path: str, *, folder: bool) -> bool:
+        """Whether git tracks `path` (relative to the root), or something below it where it is a folder."""
+        if self.git_folder is None:
+            return False
+        if self._index is None:
+            self._index = _read_index(self.git_folder)
+        full = self.prefix + path
+        needle = os.fsencode(f"{full}/" if folder else full)
+        # Names stand in full in the index but for version 4, so most questions need no parsing.
+        if self._index[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and needle not in self._index:
+            return False
+        if self._tracked is None:
+            names = _index_names(self._index)
+            folders = {name[:at] for name in names for at in _slashes(name)}
+            self._tracked = frozenset(names) | frozenset(f"{name}/" for name in folders)
+        return (f"{full}/" if folder else full) in self._tracked
+
+
+def _slashes(name: str) -> list[int]:
+    return [at for at, char in enumerate(name) if char == "/"]
+
+
+def _git_folder(dot_git: Path) -> Path | None:
+    """The git folder that `.git` is or, in a worktree or submodule, names."""
+    try:
+        if dot_git.is_dir():
+            return dot_git if (dot_git / "HEAD").exists() else None
+        if not dot_git.is_file():
+            return None
+        with dot_git.open("rb") as file:
+            line = file.read(4096).decode("utf-8", "surrogateescape").strip()
+    except OSError:
+        return None
+    if not line.startswith("gitdir:"):
+        return None
+    folder = dot_git.parent / line[len("gitdir:") :].strip()
+    return folder if (folder / "HEAD").is_file() else None
+
+
+def _common_folder(git_folder: Path) -> Path:
+    """A linked worktree has its own index, and shares info/exclude with the main one."""
+    try:
+        return git_folder / (git_folder / "commondir").read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return git_folder
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no home folder: nothing is there
+        return Path("/nonexistent")
+
+
+def _global_excludes() -> Path | None:
+    home = _home()
+    xdg = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
+    override = os.environ.get("GIT_CONFIG_GLOBAL")
+    configs = [Path(override)] if override else [home / ".gitconfig", xdg / "config"]
+    for config in (*configs, Path("/etc/gitconfig")):
+        named = _excludes_file(config)
+        if named:
+            return home / named[2:] if named.startswith("~/") else Path(named)
+    return xdg / "ignore"
+
+
+def _excludes_file(config: Path) -> str:
+    try:
+        text = config.read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    section = ""
+    named = ""
+    for line in text.splitlines():
+        head = _SECTION.match(line)
+        if head:
+            section = head[1].lower()
+        found = _EXCLUDES_FILE.match(line)
+        if found and section == "core":
+            named = found[1].strip('"')
+    return named
+
+
+def _read_index(git_folder: Path) -> bytes:
+    try:
+        with (git_folder / "index").open("rb") as file:
+            data = file.read(MAX_INDEX_BYTES)
+    except OSError:
+        return b""
+    return data if data[:4] == b"DIRC" else b""
+
+
+def _index_names(data: bytes) -> list[str]:
+    """The paths in a git index (versions 2 to 4); what a damaged one still tells."""
+    if len(data) < 12:
+        return []
+    version = int.from_bytes(data[4:8], "big")
+    count = int.from_bytes(data[8:12], "big")
+    if version not in (2, 3, 4):
+        return []
+    hash_size = 20
+    names: list[str] = []
+    at = 12
+    previous = b""
+    try:
+        for _ in range(count):
+            start = at
+            flags = int.from_bytes(data[at + 40 + hash_size : at + 42 + hash_size], "big")
+            at += 42 + hash_size
+            if version >= 3 and flags & 0x4000:
+                at += 2
+            if version == 4:
+                drop = data[at] & 0x7F
+                while data[at] & 0x80:
+                    at += 1
+                    drop = ((drop + 1) << 7) | (data[at] & 0x7F)
+                at += 1
+                end = data.index(0, at)
+                name = previous[: len(previous) - drop] + data[at:end]
+                at = end + 1
+                previous = name
+            else:
+                end = data.index(0, at)
+                name = data[at:end]
+                at = start + ((end - start + 8) & ~7)
+            names.append(os.fsdecode(name))
+    except (ValueError, IndexError):
+        pass
+    return names
