@@ -1,0 +1,189 @@
+"""Helper processes that analyse files while this process does the same and writes.
+
+They are plain subprocesses that speak pickles over their pipes: nothing is forked (the language server runs
+threads), the database is not inherited, and a program that calls us needs no `__main__` guard.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from modstar_lsp.index.analysis import Analysis, Job, analyse
+
+if TYPE_CHECKING:
+    from modstar_lsp.encoder import Encoder
+
+# A helper takes a quarter of a second of processor time to start; below this the work is done before it pays.
+HELPERS_PAY_BYTES = 1_500_000
+# More helpers than this outrun the one process that writes.
+MAX_HELPERS = 4
+# A batch is long enough to make its pickling small and short enough to keep every process busy to the end.
+_BATCH_BYTES = 256_000
+_BATCH_FILES = 64
+
+# The current folder is not on a helper's path, where a workspace could put a module of its own.
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from modstar_lsp.index.crew import serve
+serve()
+"""
+
+Batch = list[Job]
+
+
+def batches(jobs: Sequence[Job]) -> list[Batch]:
+    """`jobs` in portions of some size in bytes."""
+    result: list[Batch] = []
+    size = 0
+    for job in jobs:
+        if not result or size + job.size > _BATCH_BYTES or len(result[-1]) == _BATCH_FILES:
+            result.append([])
+            size = 0
+        result[-1].append(job)
+        size += job.size
+    return result
+
+
+def helpers_for(jobs: Sequence[Job]) -> int:
+    """How many helpers pay for this work."""
+    if (
+        sum(job.size for job in jobs) < HELPERS_PAY_BYTES
+        or not sys.executable
+        or getattr(sys, "frozen", False)
+    ):
+        return 0
+    return max(0, min(MAX_HELPERS, _processors() - 1))
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Crew:
+    """This process and `helpers` others that analyse batches of files of `root`."""
+
+    def __init__(self, root: Path, encoder: Encoder, is_known: Callable[[bytes], bool], helpers: int) -> None:
+        self._root = root
+        self._encoder = encoder
+        self._is_known = is_known
+        self._helpers = helpers
+        self._todo: deque[Batch] = deque()
+        self._results: SimpleQueue[tuple[Batch, Analysis | None]] = SimpleQueue()
+        self._room = threading.Semaphore(0)
+        self._stopped = False
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
+
+    def run(self, work: Sequence[Batch]) -> Iterator[Analysis]:
+        """The analysis of every batch, as they get done."""
+        self._todo.extend(work)
+        for _ in range(self._helpers):
+            self._start_helper()
+        for _ in work:
+            yield self._next()
+
+    def _next(self) -> Analysis:
+        try:
+            batch, analysis = self._results.get_nowait()
+        except Empty:
+            try:
+                return self._analyse(self._todo.popleft())
+            except IndexError:
+                batch, analysis = self._results.get()
+        self._room.release()
+        # A helper that died leaves its batch to us: should a file have killed it, the error shows here.
+        return self._analyse(batch) if analysis is None else analysis
+
+    def _analyse(self, batch: Batch) -> Analysis:
+        return analyse(self._root, batch, self._encoder, self._is_known)
+
+    def _start_helper(self) -> None:
+        path = [entry for entry in sys.path if Path(entry).is_absolute()]
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, json.dumps(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )
+        except OSError:
+            return  # no process to be had: this one does all of it
+        self._processes.append(process)
+        thread = threading.Thread(target=self._tend, args=(process,), name="modstar-helper", daemon=True)
+        self._threads.append(thread)
+        # Two batches may wait for the writer or be under way per helper.
+        self._room.release(2)
+        thread.start()
+
+    def _tend(self, process: subprocess.Popen[bytes]) -> None:
+        """Hands batches to a helper and takes its answers, until there are none left or it dies."""
+        assert process.stdin is not None and process.stdout is not None
+        batch: Batch | None = None
+        try:
+            pickle.dump((self._root, type(self._encoder), self._encoder.bundle), process.stdin)
+            while True:
+                self._room.acquire()
+                if self._stopped:
+                    return
+                try:
+                    batch = self._todo.popleft()
+                except IndexError:
+                    return
+                pickle.dump(batch, process.stdin)
+                process.stdin.flush()
+                self._results.put((batch, pickle.load(process.stdout)))
+                batch = None
+        except Exception:
+            if batch is not None:
+                self._results.put((batch, None))
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped = True
+        self._todo.clear()
+        for process in self._processes:
+            process.kill()
+        self._room.release(len(self._threads) + 1)
+        for process, thread in zip(self._processes, self._threads, strict=True):
+            thread.join()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                with suppress(OSError):  # what it still holds for the dead helper cannot be written
+                    pipe.close()
+
+
+def serve() -> None:
+    """What a helper does: batches from standard input, analyses to standard output, until the input ends."""
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # nothing but pickles may go where the answers go
+    root, encoder_type, bundle = pickle.load(source)
+    encoder = encoder_type(bundle)
+    while True:
+        try:
+            batch = pickle.load(source)
+        except EOFError:
+            return
+        pickle.dump(analyse(root, batch, encoder, lambda digest: False), target, pickle.HIGHEST_PROTOCOL)
+        target.flush()

@@ -1,0 +1,347 @@
+"""The one place that opens the index database, and that knows what may be wrong with it.
+
+One SQLite file in WAL mode is the truth. Its name carries the format version, so that programs of two
+versions keep their indexes side by side and neither destroys the other's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from modstar_lsp import __version__
+from modstar_lsp.errors import StoreError
+from modstar_lsp.index.lock import FileLock
+
+FORMAT = 1
+FILE = f"index-{FORMAT}.sqlite"
+GRAPH = f"graph-{FORMAT}.bin"
+WRITER_LOCK = "writer.lock"
+DEEPEN_LOCK = "deepen.lock"
+
+# Seconds that SQLite waits for another's transaction; ours last milliseconds.
+_BUSY = 10.0
+# kB of page cache for a connection: the upper levels of every tree; blobs are read once.
+_CACHE = 4_000
+# Seconds that opening waits for another process that is just making or rebuilding the same index.
+_REBUILD_WAIT = 10.0
+
+# Ends of the lines that users see.
+_ELSEWHERE = "choose another folder with --index-dir"
+_WRITABLE = f"make it writable or {_ELSEWHERE}"
+_HELD = "is held by another program: try again when it is done"
+# How SQLite says that a table, a column or a text is not what we wrote.
+_DAMAGE = ("no such", "Could not decode")
+
+# files: a row for each file of the workspace. `first` is the id of its first chunk, the others follow it;
+#   `lengths` (uint16) and `vectors` (int32, vector numbers) have an entry for each chunk.  mtime_ns: -1 when
+#   the file may have changed again within the clock's tick.  skipped: why it could not be read, else NULL.
+# chunks: ids are never used twice.  kind: number in KINDS.  symbols: one a line, NULL for the name alone.
+# digests: the embedded text's digest -> vector number, the deepest vector known for that text.
+# vectors: blocks of vectors, see vectors.py.  spare: when a file last dropped a vector; it stays for a while.
+# segments: chunk ids (int32, ascending) behind the chunk numbers in its postings; first terms of its blocks.
+# postings: blocks of terms, see postings.py and segments.block_id.
+_SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE files(
+    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, digest BLOB, language TEXT, skipped TEXT,
+    first INTEGER, lengths BLOB, vectors BLOB
+) WITHOUT ROWID;
+CREATE TABLE chunks(
+    id INTEGER PRIMARY KEY, start_line INTEGER, end_line INTEGER, kind INTEGER,
+    name TEXT, scope TEXT, symbols TEXT
+);
+CREATE TABLE digests(digest BLOB PRIMARY KEY, vector INTEGER) WITHOUT ROWID;
+CREATE TABLE vectors(block INTEGER PRIMARY KEY, exits BLOB, scales BLOB, codes BLOB);
+CREATE TABLE spare(vector INTEGER PRIMARY KEY, generation INTEGER);
+CREATE TABLE segments(id INTEGER PRIMARY KEY, chunks BLOB, directory BLOB);
+CREATE TABLE postings(id INTEGER PRIMARY KEY, data BLOB);
+"""
+# The commits so far, the next free numbers, and how often vectors were renumbered.
+COUNTERS = ("generation", "next_chunk", "next_vector", "next_segment", "sweeps")
+
+
+class DamagedIndex(StoreError):
+    """The index was damaged and has been thrown away: refresh, then ask again."""
+
+
+class Database:
+    """The database file of one workspace and one bundle.
+
+    notice: one line when opening found something that the user should know, else "".
+    """
+
+    def __init__(self, folder: Path, root: Path, bundle_digest: str, dimension: int, *, write: bool) -> None:
+        self.folder = folder
+        self.file = folder / FILE
+        self.write = write
+        self.bundle_digest = bundle_digest
+        self.dimension = dimension
+        self.notice = ""
+        self._identity = {
+            "format": FORMAT,
+            "bundle": bundle_digest,
+            "dimension": dimension,
+            "root": os.fsencode(root).decode("utf-8", "backslashreplace"),
+        }
+        self._found: dict[str, Any] = {}
+        self._immutable = False
+
+    def open(self) -> None:
+        """Makes sure that a sound database of this workspace and bundle is there, rebuilding what is not."""
+        if not self.write:
+            self._open_to_read()
+            return
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make the index folder {self.folder} ({error.strerror}): {_ELSEWHERE}"
+            ) from None
+        if not os.access(self.folder, os.W_OK):
+            raise StoreError(f"cannot write in the index folder {self.folder}: {_WRITABLE}")
+        if self._fault() is None:
+            self._renew()
+            return
+        with FileLock(self.folder / WRITER_LOCK) as lock:
+            if not lock.acquire(_REBUILD_WAIT):
+                raise StoreError(f"the index in {self.folder} {_HELD}")
+            fault = self._fault()
+            if fault is not None:
+                self.notice = fault
+                self.recreate()
+
+    def _open_to_read(self) -> None:
+        if not self.file.exists():
+            raise StoreError(f"there is no index in {self.folder}: run modstar-index first")
+        fault = self._fault()
+        if fault is not None:
+            fault = fault or f"the index in {self.folder} is empty"
+            raise StoreError(f"{fault}: but not when opened for reading only")
+
+    def _fault(self) -> str | None:
+        """None for a database that can be used, "" for one still to be made, else in a line what is wrong."""
+        where = f"the index in {self.folder}"
+        if not self.file.exists():
+            newer = [
+                file.name for file in self.folder.glob("index-*.sqlite") if _format_of(file.name) > FORMAT
+            ]
+            return (
+                f"{where} is of a newer version and left alone; this version makes its own" if newer else ""
+            )
+        try:
+            self._found = self._meta()
+        except DamagedIndex:
+            return "" if self._is_blank() else f"{where} was damaged and is rebuilt"
+        found = self._found
+        if found.get("format") != FORMAT:
+            return f"{where} is of another version and is rebuilt"
+        if not isinstance(found.get("store"), str) or any(
+            not isinstance(found.get(counter), int) for counter in COUNTERS
+        ):
+            return f"{where} was damaged and is rebuilt"
+        if found.get("root") != self._identity["root"]:
+            return f"{where} belongs to another workspace and is rebuilt"
+        if any(found.get(key) != self._identity[key] for key in ("bundle", "dimension")):
+            return f"{where} was made with another model and is rebuilt"
+        return None
+
+    def _meta(self) -> dict[str, Any]:
+        with self.reading() as connection:
+            return dict(connection.execute("SELECT key, value FROM meta"))
+
+    def _renew(self) -> None:
+        """Has every file read again when another release made the index: it may have divided them otherwise.
+
+        Vectors are kept by the text that they were made from, so none is lost.
+        """
+        if self._found.get("release") == __version__:
+            return
+        with FileLock(self.folder / WRITER_LOCK) as lock:
+            if not lock.acquire():
+                return  # being written by that release: another time
+            with self.writing() as connection, transaction(connection):
+                connection.execute("UPDATE files SET mtime_ns = -1, digest = x''")
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'release'", (__version__,))
+
+    def _is_blank(self) -> bool:
+        try:
+            return self.file.stat().st_size == 0
+        except OSError:
+            return False
+
+    def recreate(self) -> None:
+        """Replaces whatever is there by an empty index. The caller holds the writer lock."""
+        with self._explained():
+            self._set_aside_newer()
+            self.remove()
+            connection = self._connect("rwc")
+            try:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN EXCLUSIVE")
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [
+                        *self._identity.items(),
+                        ("release", __version__),
+                        ("store", os.urandom(8).hex()),
+                        *((counter, 0) for counter in COUNTERS),
+                    ],
+                )
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def _set_aside_newer(self) -> None:
+        """An index of a newer format under this version's name gets its own name back."""
+        with suppress(StoreError, sqlite3.Error):
+            newer = self._meta().get("format")
+            if isinstance(newer, int) and newer > FORMAT:
+                aside = self.folder / f"index-{newer}.sqlite"
+                if not aside.exists():
+                    with self.writing() as connection:
+                        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    self.file.replace(aside)
+
+    def remove(self) -> None:
+        """Deletes the database and what is derived from it. The caller holds the writer lock."""
+        # The database goes first: a crash in between leaves a log without database, which SQLite discards.
+        for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", GRAPH, f"{GRAPH}.json"):
+            try:
+                (self.folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot replace {self.folder / name} ({error.strerror}): close what else uses it"
+                ) from None
+
+    def inode(self) -> tuple[int, int]:
+        """What tells this file from another that took its place; (0, 0) when there is none."""
+        try:
+            status = self.file.stat()
+        except OSError:
+            return 0, 0
+        return status.st_dev, status.st_ino
+
+    def bytes(self) -> int:
+        """Size on disk with everything derived."""
+        total = 0
+        for name in (FILE, f"{FILE}-wal", GRAPH, f"{GRAPH}.json"):
+            with suppress(OSError):
+                total += (self.folder / name).stat().st_size
+        return total
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection for reading, which may be passed between threads. The caller closes it."""
+        with self._explained():
+            if self.write:
+                connection = self._connect("rw")
+                connection.execute("PRAGMA query_only = 1")
+                return connection
+            return self._connect("ro")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading in one transaction."""
+        connection = self.connect()
+        try:
+            with self._explained():
+                connection.execute("BEGIN")
+                yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection for writing; its transactions are the caller's. The caller holds the writer lock."""
+        with self._explained():
+            connection = self._connect("rw")
+            try:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA journal_size_limit = 4000000")
+                yield connection
+            finally:
+                connection.close()
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        if self._immutable:
+            mode = "ro&immutable=1"
+        try:
+            return self._try_connect(mode)
+        except sqlite3.OperationalError:
+            # In a folder where nothing can be created, a WAL database without a log is complete by itself.
+            log = self.folder / f"{FILE}-wal"
+            if mode != "ro" or (log.exists() and log.stat().st_size):
+                raise
+            connection = self._try_connect("ro&immutable=1")
+            self._immutable = True
+            return connection
+
+    def _try_connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.file.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
+
+    def damaged(self, reason: str) -> DamagedIndex:
+        """The error for a database that is not as we wrote it."""
+        deed = "and is rebuilt" if self.write else "(run modstar-index to rebuild it)"
+        return DamagedIndex(f"the index in {self.folder} was damaged {deed}: {reason}")
+
+    def explain(self, error: sqlite3.Error) -> StoreError:
+        """The one line for the user that stands for an error of SQLite's."""
+        if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+            raise error  # ours, not the file's
+        text = str(error)
+        damaged = not isinstance(error, sqlite3.OperationalError) or text.startswith(_DAMAGE)
+        if damaged:
+            return self.damaged(text)
+        if "locked" in text:
+            return StoreError(f"the index in {self.folder} {_HELD}")
+        if "readonly" in text:
+            return StoreError(f"cannot write the index in {self.folder}: {_WRITABLE}")
+        return StoreError(f"cannot use the index in {self.folder} ({text}): free some space or {_ELSEWHERE}")
+
+
+def counters(connection: sqlite3.Connection) -> dict[str, int]:
+    """The counters of meta as they stand in the current transaction."""
+    marks = ", ".join("?" * len(COUNTERS))
+    return dict(connection.execute(f"SELECT key, value FROM meta WHERE key IN ({marks})", COUNTERS))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commits what happens inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _format_of(name: str) -> int:
+    number = name.removeprefix("index-").removesuffix(".sqlite")
+    return int(number) if number.isdecimal() else 0

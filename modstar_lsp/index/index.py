@@ -1,0 +1,330 @@
+"""The index of one workspace, as the layers above see it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modstar_lsp.errors import StoreError
+from modstar_lsp.index.database import WRITER_LOCK, DamagedIndex, Database
+from modstar_lsp.index.lock import FileLock
+from modstar_lsp.index.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from modstar_lsp.encoder import Bundle, Encoder
+    from modstar_lsp.files import Walk
+    from modstar_lsp.index.graph import Graph
+    from modstar_lsp.index.refresh import Cancelled, OnProgress, RefreshReport
+
+# Seconds to wait for a writer before a damaged index is thrown away.
+_DAMAGE_WAIT = 10.0
+# Seconds to wait for another process that is refreshing the same index; its result is then ours.
+LOCK_WAIT = 5.0
+# A process that has asked this often is no single query, and reading the graph pays. At 50,000 chunks a scan
+# takes 2 ms, the graph .3 ms, and reading it 100 ms.
+_QUESTIONS_BEFORE_GRAPH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """files, chunks: in the index.  languages: files of each.  bytes: on disk, everything derived included.
+
+    generation: grows with every commit.  coverage: chunks by the exit of their vector.
+    """
+
+    files: int
+    chunks: int
+    languages: dict[str, int]
+    bytes: int
+    generation: int
+    coverage: dict[int, int]
+
+
+class Index:
+    """What is known about a workspace. Safe to use from several threads and processes: one writes, all read.
+
+    notice: one line for the user when an index was foreign, newer or damaged and is rebuilt, else "".
+    """
+
+    def __init__(self, database: Database, root: Path, bundle: Bundle) -> None:
+        self.root = root
+        self.bundle = bundle
+        self.notice = database.notice
+        self._database = database
+        self._lock = RLock()
+        self._snapshot: Snapshot | None = None
+        self._graph: Graph | None = None
+        self._questions = 0
+        self._watch: sqlite3.Connection | None = None
+        # Of the file that `_watch` reads. As long as that is open, no other file can get the same.
+        self._inode: tuple[int, int] | None = None
+        self._closed = False
+        self._generation()
+
+    @classmethod
+    def open(cls, folder: Path, root: Path, bundle: Bundle, *, write: bool = True) -> Index:
+        """Opens the index of `root` in `folder`, which is made if need be.
+
+        write: False answers from what is there and changes nothing. An index that is damaged, or of another
+        workspace or bundle, is replaced by an empty one, and `notice` says so. Raises StoreError.
+        """
+        database = Database(Path(folder), Path(root).resolve(), bundle.digest, bundle.dimension, write=write)
+        database.open()
+        return cls(database, Path(root).resolve(), bundle)
+
+    @property
+    def folder(self) -> Path:
+        return self._database.folder
+
+    # -- reading
+
+    def snapshot(self) -> Snapshot:
+        """The newest generation. Use it in a `with` statement, which lets go of it.
+
+        Raises DamagedIndex when the database turns out to be damaged: it has been emptied then, so refresh
+        and ask again.
+        """
+        with self._lock:
+            self._check_open()
+            generation = self._generation()
+            if self._snapshot is not None:
+                if self._snapshot.pin(generation):
+                    return self._snapshot
+                self._snapshot.retire()
+                self._snapshot = None
+            self._snapshot = Snapshot(self._database, self._discard, self._graph_for)
+            return self._snapshot
+
+    def _graph_for(self, snapshot: Snapshot) -> Graph | None:
+        """The graph that may answer a question to `snapshot`, None for the exact scan."""
+        from modstar_lsp.index.graph import EXACT_SCAN_LIMIT
+
+        if snapshot.n <= EXACT_SCAN_LIMIT:
+            return None
+        with self._lock:
+            self._questions += 1
+            if self._graph is None and self._questions % _QUESTIONS_BEFORE_GRAPH == 0:
+                self.load_graph()
+            return self._graph
+
+    def load_graph(self) -> bool:
+        """Takes the graph that `build_graph` made into memory; whether there is one that fits.
+
+        A process that asks often gets there by itself: the first questions are answered by scanning.
+        """
+        from modstar_lsp.index import graph
+
+        with self.snapshot() as snapshot, self._lock:
+            if self._graph is None or self._graph.stale_share(snapshot) > graph.STALE_SHARE:
+                self._graph = graph.load(snapshot, self._database)
+            return self._graph is not None
+
+    def _generation(self) -> int:
+        """The newest generation, -1 when the file had to be opened again."""
+        inode = self._database.inode()
+        if self._watch is None or self._inode != inode:
+            self._let_go()
+            if inode == (0, 0) and self._database.write:
+                self._database.open()  # somebody emptied the cache
+            self._inode = self._database.inode()
+            # Open as long as the index is: SQLite folds its log into the database, and waits for the disk,
+            # whenever the last connection goes.
+            self._watch = self._database.connect()
+            return -1
+        try:
+            row = self._watch.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        except sqlite3.Error as error:
+            raised = self._database.explain(error)
+            if isinstance(raised, DamagedIndex):
+                self._discard()
+            raise raised from error
+        return int(row[0])
+
+    def status(self) -> IndexStatus:
+        """What the index holds."""
+        with self.snapshot() as snapshot:
+            exits, counts = np.unique(snapshot.exits, return_counts=True)
+            return IndexStatus(
+                files=len(snapshot.paths),
+                chunks=snapshot.n,
+                languages=dict(Counter(snapshot.languages).most_common()),
+                bytes=self._database.bytes(),
+                generation=snapshot.generation,
+                coverage=dict(zip(exits.tolist(), counts.tolist(), strict=True)),
+            )
+
+    def pending(self, walk: Walk) -> int:
+        """How many files a refresh with `walk` would add, read again or remove."""
+        from modstar_lsp.index.refresh import pending
+
+        return pending(self._database, walk)
+
+    # -- writing
+
+    def refresh(
+        self,
+        encoder: Encoder,
+        walk: Walk,
+        *,
+        progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+        donors: Sequence[Path] = (),
+        wait: float = LOCK_WAIT,
+        helpers: int | None = None,
+    ) -> RefreshReport:
+        """Brings the index up to date with `walk`: reads what is new or changed, forgets what is gone.
+
+        It commits now and then, so that a search meanwhile finds what is done.  donors: index folders of
+        other worktrees of the same repository, whose vectors are taken over.  wait: seconds for another
+        process that is refreshing; if it takes longer, the report is not complete.  helpers: processes beside
+        this one, by default as many as pay.  Raises StoreError.
+        """
+        from modstar_lsp.index.refresh import refresh
+
+        self._check_writable()
+
+        def attempt() -> RefreshReport:
+            return refresh(
+                self._database,
+                self.root,
+                encoder,
+                walk,
+                progress=progress,
+                cancelled=cancelled,
+                donors=donors,
+                wait=wait,
+                helpers=helpers,
+            )
+
+        try:
+            self._reopen_if_replaced()
+            return attempt()
+        except DamagedIndex:
+            self._discard()
+            self._reopen_if_replaced()
+            return attempt()
+
+    def deepen(
+        self,
+        encoder: Encoder,
+        exit: int,
+        *,
+        order: Sequence[int] | NDArray[np.integer] | None = None,
+        limit: int | None = None,
+        progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> int:
+        """Embeds chunks again whose vectors are shallower than `exit`; the number of vectors that got deeper.
+
+        order: rows of the newest snapshot, the most useful first, by default all.  limit: rows at most.  It
+        commits every hundred or so and goes on where it left off when called again. Raises StoreError.
+        """
+        from modstar_lsp.index import deepen
+
+        self._check_writable()
+        with self.snapshot() as snapshot:
+            places = deepen.plan(snapshot, exit, order)[:limit]
+        if not places:
+            return 0
+        return deepen.deepen(
+            self._database, self.root, encoder, exit, places, progress=progress, cancelled=cancelled
+        )
+
+    def build_graph(self, *, progress: OnProgress | None = None, cancelled: Cancelled | None = None) -> bool:
+        """Makes or renews the nearest-neighbour graph where it pays; whether there is a good one at the end.
+
+        It pays above some 20,000 chunks, needs hnswlib, and takes some 7 seconds for 50,000 chunks; no
+        question waits for it. Raises StoreError.
+        """
+        from modstar_lsp.index import graph
+
+        self._check_writable()
+        with self.snapshot() as snapshot:
+            if snapshot.n <= graph.EXACT_SCAN_LIMIT or not graph.is_available():
+                return False
+            self.load_graph()
+            if self._graph is not None and self._graph.stale_share(snapshot) <= graph.STALE_SHARE:
+                return True
+            vectors = graph.Vectors.of(snapshot)
+        built = graph.build(vectors, progress=progress, cancelled=cancelled)
+        if built is None:
+            return False
+        try:
+            graph.save(built, self._database)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write the graph in {self.folder} ({error.strerror}): free some space on that disk"
+            ) from None
+        with self._lock:
+            self._graph = built
+        return True
+
+    def clear(self) -> None:
+        """Empties the index."""
+        self._check_writable()
+        with self._lock, FileLock(self._database.folder / WRITER_LOCK) as lock:
+            if not lock.acquire(LOCK_WAIT):
+                raise StoreError(f"the index in {self.folder} is being written: try again when that is done")
+            self._let_go()
+            self._database.recreate()
+
+    def close(self) -> None:
+        """Lets go of the database; nothing more can be done with this index."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _reopen_if_replaced(self) -> None:
+        with self._lock:
+            self._generation()
+
+    def _discard(self) -> None:
+        """Throws a damaged database away, unless that has been done, here or by another process."""
+        if not self._database.write:
+            return
+        with self._lock, FileLock(self._database.folder / WRITER_LOCK) as lock:
+            if not lock.acquire(_DAMAGE_WAIT):
+                raise StoreError(
+                    f"the index in {self.folder} is damaged and in use elsewhere: try again later"
+                )
+            damaged = self._inode is not None and self._inode == self._database.inode()
+            self._let_go()
+            if damaged:
+                self._database.recreate()
+                self.notice = f"the index in {self.folder} was damaged and is rebuilt"
+
+    def _let_go(self) -> None:
+        self._graph = None
+        self._inode = None
+        if self._snapshot is not None:
+            self._snapshot.retire()
+            self._snapshot = None
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("this index was closed")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if not self._database.write:
+            raise StoreError(f"the index in {self.folder} was opened for reading only")

@@ -1,0 +1,210 @@
+"""Brings the index up to date with the files: compare by stat, then by digest, and read only what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modstar_lsp.index.analysis import Job
+from modstar_lsp.index.database import WRITER_LOCK, Database, counters
+from modstar_lsp.index.donors import Donors
+from modstar_lsp.index.lock import FileLock
+from modstar_lsp.index.writer import KnownFile, Writer, known_files
+
+if TYPE_CHECKING:
+    from modstar_lsp.encoder import Encoder
+    from modstar_lsp.files import Skipped, SourceFile, Walk
+
+# Chunks per commit. A first indexing shows its results this often, about once a second per process.
+COMMIT_CHUNKS = 2_000
+# The first commit comes sooner, since nothing at all is found before it.
+_FIRST_COMMIT_CHUNKS = 500
+
+_UNSTORABLE_NAME = "its name is not valid Unicode"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """done of total files are read; `path` is the last one."""
+
+    stage: str
+    done: int
+    total: int
+    path: str
+
+
+OnProgress = Callable[[Progress], None]
+Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """files, chunks: in the index now.  added, changed, removed: files.  skipped: by the walk, or unreadable.
+
+    complete: False when it was cancelled, or when another process is still at it.
+    """
+
+    files: int
+    chunks: int
+    added: int
+    changed: int
+    removed: int
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    jobs: list[Job]
+    removed: list[str]
+
+
+def refresh(
+    database: Database,
+    root: Path,
+    encoder: Encoder,
+    walk: Walk,
+    *,
+    progress: OnProgress | None,
+    cancelled: Cancelled | None,
+    donors: Sequence[Path],
+    wait: float,
+    helpers: int | None,
+) -> RefreshReport:
+    """See Index.refresh."""
+    begin = time.perf_counter()
+    files, unstorable = _storable(walk.files)
+    with database.reading() as connection:
+        known = known_files(connection)
+        generation = counters(connection)["generation"]
+    if not _differs(files, known):
+        return _report(walk, unstorable, known, begin)
+    with FileLock(database.folder / WRITER_LOCK) as lock:
+        if not lock.acquire(wait, cancelled):
+            with database.reading() as connection:
+                known = known_files(connection)
+            return _report(walk, unstorable, known, begin, complete=not _differs(files, known))
+        with database.writing() as connection:
+            if counters(connection)["generation"] != generation:
+                known = known_files(connection)
+            difference = _difference(files, known)
+            lenders = Donors(donors, encoder.bundle.digest, database.dimension)
+            try:
+                writer = Writer(connection, database.dimension, known, lenders)
+                added = sum(job.path not in known for job in difference.jobs)
+                changed, complete = _update(writer, root, encoder, difference, progress, cancelled, helpers)
+            finally:
+                lenders.close()
+    removed = len(difference.removed)
+    return _report(walk, unstorable, writer.known, begin, added, changed, removed, complete)
+
+
+def pending(database: Database, walk: Walk) -> int:
+    """See Index.pending."""
+    with database.reading() as connection:
+        known = known_files(connection)
+    difference = _difference(_storable(walk.files)[0], known)
+    return len(difference.jobs) + len(difference.removed)
+
+
+def _update(
+    writer: Writer,
+    root: Path,
+    encoder: Encoder,
+    difference: _Difference,
+    progress: OnProgress | None,
+    cancelled: Cancelled | None,
+    helpers: int | None,
+) -> tuple[int, bool]:
+    """(files that had changed, whether all was done)."""
+    # Only now: a query that finds nothing to do should not load subprocess and pickle.
+    from modstar_lsp.index.crew import Crew, batches, helpers_for
+
+    writer.remove(difference.removed)
+    total, done, changed = len(difference.jobs), 0, 0
+    known = set(writer.known)
+    threshold = COMMIT_CHUNKS if known else _FIRST_COMMIT_CHUNKS
+    number = helpers_for(difference.jobs) if helpers is None else helpers
+    complete = True
+    with Crew(root, encoder, writer.is_known, number) as crew:
+        for analysis in crew.run(batches(difference.jobs)):
+            writer.add(analysis)
+            changed += sum(file.chunks is not None and file.job.path in known for file in analysis.files)
+            done += len(analysis.files)
+            if progress is not None and analysis.files:
+                progress(Progress("index", done, total, analysis.files[-1].job.path))
+            if cancelled is not None and cancelled():
+                complete = done == total
+                break
+            if writer.chunks >= threshold and done < total:
+                writer.commit(last=False)
+                threshold = COMMIT_CHUNKS
+    writer.commit(last=True)
+    return changed, complete
+
+
+def _storable(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]:
+    """(files whose path a database can hold, the other paths)."""
+    good, bad = [], []
+    for file in files:
+        if not file.path.isascii():
+            try:
+                file.path.encode()
+            except UnicodeEncodeError:
+                bad.append(file.path)
+                continue
+        good.append(file)
+    return good, bad
+
+
+def _differs(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> bool:
+    if len(files) != len(known):
+        return True
+    return any(not _is_same(file, known.get(file.path)) for file in files)
+
+
+def _is_same(file: SourceFile, known: KnownFile | None) -> bool:
+    return known is not None and file.mtime_ns == known.mtime_ns and file.size == known.size
+
+
+def _difference(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> _Difference:
+    present = {file.path for file in files}
+    jobs = []
+    for file in files:
+        before = known.get(file.path)
+        if not _is_same(file, before):
+            digest = before.digest if before is not None and not before.skipped else b""
+            jobs.append(Job(file.path, file.size, file.mtime_ns, digest))
+    return _Difference(jobs, sorted(path for path in known if path not in present))
+
+
+def _report(
+    walk: Walk,
+    unstorable: Sequence[str],
+    known: dict[str, KnownFile],
+    begin: float,
+    added: int = 0,
+    changed: int = 0,
+    removed: int = 0,
+    complete: bool = True,
+) -> RefreshReport:
+    from modstar_lsp.files import Skipped
+
+    skipped = [*walk.skipped]
+    skipped.extend(Skipped(path, _UNSTORABLE_NAME) for path in unstorable)
+    skipped.extend(Skipped(path, file.skipped) for path, file in known.items() if file.skipped)
+    readable = [file for file in known.values() if not file.skipped]
+    return RefreshReport(
+        files=len(readable),
+        chunks=sum(file.chunks for file in readable),
+        added=added,
+        changed=changed,
+        removed=removed,
+        skipped=tuple(skipped),
+        seconds=time.perf_counter() - begin,
+        complete=complete,
+    )

@@ -1,0 +1,413 @@
+"""One generation of the index, as numbers: what searching needs, loaded in milliseconds.
+
+A snapshot holds a read transaction while it is pinned, so that what it loads later (postings, vectors, names)
+belongs to the same generation whatever is committed meanwhile. Pins should be short, since SQLite's log
+cannot be folded into the database past the oldest reader:
+
+    with index.snapshot() as snapshot:
+        ...
+
+Rows are numbered by path, then line: two indexes of the same files have the same rows, however they came
+about, and give the same numbers to the last bit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modstar_lsp.errors import StoreError
+from modstar_lsp.index.database import DamagedIndex, Database
+from modstar_lsp.index.postings import decode
+from modstar_lsp.index.segments import block_id, first_terms
+from modstar_lsp.index.terms import DEFINES
+from modstar_lsp.index.vectors import Quantised
+
+if TYPE_CHECKING:
+    from modstar_lsp.index.graph import Graph
+
+Rows = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+# What a chunk can be; the database holds the position in this list, so only append.
+KINDS = ("text", "function", "method", "class", "type", "module", "section")
+# In place of the symbols of a chunk with a name that defines nothing (the later part of a long definition).
+NO_SYMBOLS = "\n"
+
+# Postings kept decoded, in all: 8 bytes each.
+_CACHED_POSTINGS = 1_000_000
+# Filtered rows above this share of all are cheaper to scan with all the others than to gather.
+_GATHER_SHARE = 0.25
+# Parameters in one statement; the default of old SQLite builds is 999.
+_PARAMETERS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """What the index knows about a chunk; its text is in the file."""
+
+    path: str
+    language: str
+    start_line: int
+    end_line: int
+    kind: str
+    name: str
+    scope: str
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    id: int
+    rows: Rows  # of each chunk number, -1 for the dead
+    first_terms: list[str]  # of each block
+
+
+class Snapshot:
+    """The living chunks as rows 0..n-1, immutable.
+
+    lengths: terms per row.  file_of: number of the file of each row.  paths, languages: per file, by path.
+    generation: grows with every commit.  vector_of: number of the vector of each row; rows may share one.
+    numbering: changes when vectors get other numbers.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        on_damage: Callable[[], None] = lambda: None,
+        graph: Callable[[Snapshot], Graph | None] = lambda snapshot: None,
+    ) -> None:
+        self._database = database
+        self._on_damage = on_damage
+        self._graph = graph
+        self._lock = RLock()
+        self._pins = 1
+        self._retired = False
+        self._connection = database.connect()
+        self._postings: dict[str, tuple[Rows, Floats] | None] = {}
+        self._cached = 0
+        self._matrix: Quantised | None = None
+        self._exits: NDArray[np.uint8] | None = None
+        try:
+            with self._reading():
+                self._connection.execute("BEGIN")
+                self._load()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _load(self) -> None:
+        connection = self._connection
+        self.generation = _generation(connection)
+        store, sweeps = (
+            connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
+            for key in ("store", "sweeps")
+        )
+        self.numbering = f"{store}.{sweeps}"
+        files = connection.execute(
+            "SELECT path, language, first, lengths, vectors FROM files WHERE skipped IS NULL ORDER BY path"
+        ).fetchall()
+        self.paths: list[str] = [file[0] for file in files]
+        self.languages: list[str] = [file[1] for file in files]
+        firsts = np.array([file[2] for file in files], np.int64)
+        lengths = b"".join([file[3] for file in files])
+        vectors = b"".join([file[4] for file in files])
+        counts = np.array([len(file[3]) for file in files], np.int64) // 2
+        self.n = int(counts.sum())
+        self.lengths: Floats = np.frombuffer(lengths, "<u2").astype(np.float32)
+        self.file_of: Rows = np.repeat(np.arange(len(files), dtype=np.int32), counts)
+        self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
+        if len(self.lengths) != self.n or len(self.vector_of) != self.n:
+            raise DamagedIndex("the files of the index do not add up")
+        within = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.ids: NDArray[np.int64] = np.repeat(firsts, counts) + within
+        self._segments = self._load_segments()
+
+    def _load_segments(self) -> list[_Segment]:
+        ascending = bool((self.ids[1:] > self.ids[:-1]).all())
+        order = np.arange(self.n) if ascending else np.argsort(self.ids, kind="stable")
+        living = self.ids[order]
+        segments = []
+        for number, blob, directory in self._connection.execute("SELECT * FROM segments ORDER BY id"):
+            chunks = np.frombuffer(blob, "<i4")
+            rows = np.full(len(chunks), -1, np.int32)
+            if self.n:
+                at = np.minimum(np.searchsorted(living, chunks), self.n - 1)
+                alive = living[at] == chunks
+                rows[alive] = order[at[alive]]
+            segments.append(_Segment(number, rows, first_terms(directory)))
+        return segments
+
+    # -- pins
+
+    def pin(self, generation: int) -> bool:
+        """Whether this still is `generation`, the newest; if so, one more `release` is due."""
+        with self._lock:
+            if self._retired or self.generation != generation:
+                return False
+            self._pins += 1
+            if self._pins == 1:
+                with self._reading():
+                    self._connection.execute("BEGIN")
+                    if _generation(self._connection) != generation:
+                        self.release()
+                        return False
+            return True
+
+    def release(self) -> None:
+        """Ends a use of the snapshot; after the last one nothing more can be loaded from it."""
+        with self._lock:
+            if self._pins:
+                self._pins -= 1
+                if not self._pins:
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                    if self._retired:
+                        self._connection.close()
+
+    def retire(self) -> None:
+        """There is a newer one: close when the last use ends."""
+        with self._lock:
+            self._retired = True
+            if not self._pins:
+                self._connection.close()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for one thread; whatever shows that the database is damaged raises DamagedIndex."""
+        with self._lock:
+            if not self._pins:
+                raise StoreError("this snapshot of the index was released: take another")
+            try:
+                yield self._connection
+            except (
+                sqlite3.Error,
+                zlib.error,
+                ValueError,
+                IndexError,
+                TypeError,
+                OverflowError,
+                DamagedIndex,
+            ) as error:
+                reason = error
+            else:
+                return
+        if isinstance(reason, sqlite3.Error):
+            raised = self._database.explain(reason)
+        else:
+            raised = self._database.damaged(str(reason))
+        if isinstance(raised, DamagedIndex):
+            self._on_damage()
+        raise raised from reason
+
+    # -- words
+
+    def postings(self, terms: Iterable[str]) -> dict[str, tuple[Rows, Floats]]:
+        """For each of `terms` that a living chunk holds: its rows, ascending, and how often each holds it."""
+        wanted = [term for term in dict.fromkeys(terms) if term.isascii() or _is_unicode(term)]
+        with self._reading() as connection:
+            missing = [term for term in wanted if term not in self._postings]
+            loaded = self._load_postings(connection, missing) if missing else {}
+            found = {}
+            for term in wanted:
+                entry = loaded[term] if term in loaded else self._postings[term]
+                if entry is not None:
+                    found[term] = entry
+            self._remember(loaded)
+        return found
+
+    def _load_postings(
+        self, connection: sqlite3.Connection, terms: Sequence[str]
+    ) -> dict[str, tuple[Rows, Floats] | None]:
+        parts: dict[str, list[tuple[Rows, Floats]]] = {}
+        for segment in self._segments:
+            by_block: dict[int, list[str]] = {}
+            for term in terms:
+                position = bisect_right(segment.first_terms, term) - 1
+                if position >= 0:
+                    by_block.setdefault(position, []).append(term)
+            for position, some in by_block.items():
+                (data,) = connection.execute(
+                    "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
+                ).fetchone()
+                block = decode(data)
+                for term in some:
+                    at = bisect_left(block.terms, term)
+                    if at == len(block.terms) or block.terms[at] != term:
+                        continue
+                    part = slice(int(block.starts[at]), int(block.starts[at + 1]))
+                    rows = segment.rows[block.chunks[part]]
+                    tf = block.counts[part].astype(np.float32)
+                    alive = rows >= 0
+                    if not alive.all():
+                        rows, tf = rows[alive], tf[alive]
+                    if rows.size:
+                        parts.setdefault(term, []).append((rows, tf))
+        return {term: _joined(parts[term]) if term in parts else None for term in terms}
+
+    def _remember(self, loaded: dict[str, tuple[Rows, Floats] | None]) -> None:
+        self._postings.update(loaded)
+        self._cached += sum(1 if entry is None else len(entry[0]) for entry in loaded.values())
+        while self._cached > _CACHED_POSTINGS:
+            oldest = next(iter(self._postings))
+            entry = self._postings.pop(oldest)
+            self._cached -= 1 if entry is None else len(entry[0])
+
+    def defining(self, names: Iterable[str]) -> dict[str, Rows]:
+        """The rows that define each of `names`, whole or as the last component; the keys are lower case."""
+        found = self.postings(DEFINES + name.lower() for name in names)
+        return {term.removeprefix(DEFINES): rows for term, (rows, _) in found.items()}
+
+    # -- vectors
+
+    @property
+    def exits(self) -> NDArray[np.uint8]:
+        """The exit at which the vector of each row was made."""
+        with self._reading() as connection:
+            if self._exits is None:
+                blobs = [row[0] for row in connection.execute("SELECT exits FROM vectors ORDER BY block")]
+                self._exits = np.frombuffer(b"".join(blobs), np.uint8)[self.vector_of]
+            return self._exits
+
+    def quantised(self) -> Quantised:
+        """All vectors by number, those that no living chunk refers to any more included."""
+        if self._matrix is not None:
+            return self._matrix
+        with self._reading() as connection:
+            blocks = connection.execute("SELECT scales, codes FROM vectors ORDER BY block").fetchall()
+            scales = np.frombuffer(b"".join([block[0] for block in blocks]), "<f4")
+            codes = np.frombuffer(b"".join([block[1] for block in blocks]), np.int8)
+            codes = codes.reshape(-1, self._database.dimension)
+            if len(codes) != len(scales) or (self.n and int(self.vector_of.max()) >= len(codes)):
+                raise DamagedIndex("the vectors of the index do not add up")
+            self._matrix = Quantised(codes, scales)
+        return self._matrix
+
+    def nearest(self, query: Floats, k: int, rows: Rows | None = None) -> tuple[Rows, Floats]:
+        """The `k` rows, of `rows` if given, with the greatest cosines to `query`, best first."""
+        if rows is None:
+            graph = self._graph(self)
+            found = None if graph is None else graph.nearest(self, _float32(query), k)
+            if found is not None:
+                return found
+            cosines = self._all_cosines(query)
+            best = top(cosines, k)
+            return best, cosines[best]
+        rows = np.asarray(rows, np.int32)
+        cosines = self.cosines(query, rows)
+        best = top(cosines, k)
+        return rows[best], cosines[best]
+
+    def cosines(self, query: Floats, rows: Rows) -> Floats:
+        """The cosine of `query` with each of `rows`."""
+        if len(rows) > _GATHER_SHARE * self.n:
+            return self._all_cosines(query)[rows]
+        return self.quantised().cosines(query, self.vector_of[rows])
+
+    def _all_cosines(self, query: Floats) -> Floats:
+        return self.quantised().cosines(query)[self.vector_of]
+
+    def vectors(self, rows: Rows) -> Floats:
+        """The vectors of `rows`, of unit length (or zero for a chunk without words)."""
+        return self.quantised().decode(self.vector_of[rows])
+
+    # -- chunks
+
+    def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
+        """What is known about each of `rows`, in their order."""
+        wanted = [int(row) for row in rows]
+        details: dict[int, tuple[int, int, int, str, str, str | None]] = {}
+        pending = iter(dict.fromkeys(self.ids[wanted].tolist()))
+        with self._reading() as connection:
+            while some := list(islice(pending, _PARAMETERS)):
+                marks = ",".join("?" * len(some))
+                for identity, *detail in connection.execute(
+                    "SELECT id, start_line, end_line, kind, name, scope, symbols FROM chunks "
+                    f"WHERE id IN ({marks})",
+                    some,
+                ):
+                    details[identity] = tuple(detail)  # type: ignore[assignment]
+            if any(int(self.ids[row]) not in details for row in wanted):
+                raise DamagedIndex("chunks of the index are missing")
+        result = []
+        for row in wanted:
+            start_line, end_line, kind, name, scope, symbols = details[int(self.ids[row])]
+            file = self.file_of[row]
+            result.append(
+                StoredChunk(
+                    path=self.paths[file],
+                    language=self.languages[file],
+                    start_line=start_line,
+                    end_line=end_line,
+                    kind=KINDS[kind],
+                    name=name,
+                    scope=scope,
+                    symbols=_symbols(name, symbols),
+                )
+            )
+        return result
+
+
+def top(scores: Floats, k: int) -> Rows:
+    """The positions of the `k` greatest scores, best first; the lower position of equals."""
+    k = min(k, len(scores))
+    if k <= 0:
+        return np.zeros(0, np.int32)
+    if k < len(scores):
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        best = np.flatnonzero(scores >= threshold)
+    else:
+        best = np.arange(len(scores))
+    order = np.argsort(-scores[best], kind="stable")[:k]
+    return best[order].astype(np.int32)
+
+
+def _joined(parts: list[tuple[Rows, Floats]]) -> tuple[Rows, Floats]:
+    rows = np.concatenate([part[0] for part in parts]) if len(parts) > 1 else parts[0][0]
+    tf = np.concatenate([part[1] for part in parts]) if len(parts) > 1 else parts[0][1]
+    if not (rows[1:] > rows[:-1]).all():
+        order = np.argsort(rows, kind="stable")
+        rows, tf = rows[order], tf[order]
+    return rows, tf
+
+
+def _symbols(name: str, stored: str | None) -> tuple[str, ...]:
+    if stored is None:
+        return (name,) if name else ()
+    return () if stored == NO_SYMBOLS else tuple(stored.split("\n"))
+
+
+def _is_unicode(term: str) -> bool:
+    """False for what a terminal or an editor could not decode; SQLite takes none of it."""
+    try:
+        term.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _float32(query: Floats) -> Floats:
+    return np.ascontiguousarray(query, np.float32)
+
+
+def _generation(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
