@@ -1,0 +1,50 @@
+"""From a raw score to how likely a hit is what was asked for.
+
+The raw score orders hits within one question; it says little between questions, because parts of it are
+shares of the best. The probability is a logistic function of what a hit has in absolute terms, fitted on the
+development questions asked in their own repository (the right file is positive) and in others (nothing is).
+`python -m bench.calibrate` fits it again; a bundle may carry its own, since cosines differ between models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """weights: of each absolute feature.  threshold: below it a hit is no good match."""
+
+    bias: float
+    weights: Mapping[str, float]
+    threshold: float
+
+    def probability(self, columns: Mapping[str, Floats]) -> Floats:
+        """float32 [m] in 0..1 from one column [m] per feature of `weights`."""
+        total = sum(
+            (weight * columns[name] for name, weight in self.weights.items()), start=np.float32(self.bias)
+        )
+        return (1 / (1 + np.exp(-np.asarray(total, np.float32)))).astype(np.float32)
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, object]) -> Calibration:
+        """The bundle's own calibration, the default when it has none."""
+        if not manifest:
+            return DEFAULT
+        weights = manifest["weights"]
+        assert isinstance(weights, Mapping)
+        return cls(float(str(manifest["bias"])), dict(weights), float(str(manifest["threshold"])))
+
+
+# For bundles without their own: fitted on exit 0 of the first default bundle.
+DEFAULT = Calibration(
+    bias=-5.66,
+    weights={"coverage": 1.11, "cosine": 5.57, "name_match": 0.18, "definition": 0.98, "stem_match": 2.44},
+    threshold=0.044,
+)

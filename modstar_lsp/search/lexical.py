@@ -1,0 +1,107 @@
+"""BM25 over the words of chunks and of whole files, with the inflections of a word counted as that word.
+
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009). The index holds
+words as written; `retries` in a question also looks up `retry`, `retried`, `retrying` at query time, so
+that no stemmer's mistakes are baked into the postings and an exact spelling still counts for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modstar_lsp.index import Snapshot
+
+K1 = 1.2
+B = 0.75
+# An inflected form counts this much of an exact one.
+INFLECTION_WEIGHT = 0.7
+_SUFFIXES = ("", "s", "es", "ed", "d", "ing", "er", "ers", "or", "ion", "ions", "able")
+_MIN_STEM = 3
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalScores:
+    """BM25 of every living chunk and of every file, and how much of the question each chunk holds.
+
+    chunks: float32 [n].  files: float32 [files].  coverage: float32 [n], the share of the question's
+    weight whose words the chunk holds, 0..1.  idf: the weight of each term asked for; a term that the
+    workspace does not hold weighs as the rarest would.
+    """
+
+    chunks: Floats
+    files: Floats
+    coverage: Floats
+    idf: dict[str, float]
+
+
+def inflections(word: str) -> list[str]:
+    """Forms of an English word that code may use instead of it, the word itself left out."""
+    if len(word) <= _MIN_STEM or not word.isascii() or not word.isalpha():
+        return []
+    stems = {word}
+    for suffix in ("ing", "ed", "es", "s", "er", "ers", "ion", "ions", "or"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM and not word.endswith("ss"):
+            stem = word[: -len(suffix)]
+            stems.update((stem, stem + "e"))
+            if len(stem) > _MIN_STEM and stem[-1] == stem[-2]:
+                stems.add(stem[:-1])  # stopped -> stop
+    for stem in list(stems):
+        if stem.endswith(("ie", "i")):
+            stems.add(stem.rstrip("e").removesuffix("i") + "y")  # retries, retried -> retry
+    forms: set[str] = set()
+    for stem in stems:
+        if len(stem) < _MIN_STEM:
+            continue
+        forms.update(stem + suffix for suffix in _SUFFIXES)
+        if stem.endswith("e"):
+            forms.update(stem[:-1] + suffix for suffix in ("ing", "ed", "or", "ion", "able"))
+        if stem.endswith("y"):
+            forms.update(stem[:-1] + suffix for suffix in ("ies", "ied"))
+    forms.discard(word)
+    return sorted(forms)
+
+
+def bm25(snapshot: Snapshot, terms: Sequence[str]) -> LexicalScores:
+    """Scores of `terms` (distinct, lower-case) against every chunk and file of `snapshot`."""
+    n_files = len(snapshot.paths)
+    chunks = np.zeros(snapshot.n, np.float32)
+    coverage = np.zeros(snapshot.n, np.float32)
+    files = np.zeros(n_files, np.float32)
+    idf = dict.fromkeys(terms, float(np.log1p(2 * snapshot.n + 1)))
+    if not snapshot.n:
+        return LexicalScores(chunks, files, coverage, idf)
+    forms = {term: [term, *inflections(term)] for term in terms}
+    found = snapshot.postings(list(dict.fromkeys(form for group in forms.values() for form in group)))
+    chunk_norm = _length_norm(snapshot.lengths)
+    file_norm = _length_norm(np.bincount(snapshot.file_of, snapshot.lengths, n_files).astype(np.float32))
+    for term in terms:
+        tf = np.zeros(snapshot.n, np.float32)
+        for form in forms[term]:
+            if form in found:
+                rows, counts = found[form]
+                tf[rows] += counts if form == term else INFLECTION_WEIGHT * counts
+        held = np.flatnonzero(tf)
+        if not held.size:
+            continue
+        idf[term] = _idf(snapshot.n, held.size)
+        chunks[held] += idf[term] * tf[held] * (K1 + 1) / (tf[held] + chunk_norm[held])
+        coverage[held] += idf[term]
+        file_tf = np.bincount(snapshot.file_of[held], tf[held], n_files).astype(np.float32)
+        holders = np.flatnonzero(file_tf)
+        saturated = file_tf[holders] * (K1 + 1) / (file_tf[holders] + file_norm[holders])
+        files[holders] += _idf(n_files, holders.size) * saturated
+    return LexicalScores(chunks, files, coverage / max(sum(idf.values()), 1e-6), idf)
+
+
+def _idf(n: int, holders: int) -> float:
+    return float(np.log1p((n - holders + 0.5) / (holders + 0.5)))
+
+
+def _length_norm(lengths: Floats) -> Floats:
+    return (K1 * (1 - B + B * lengths / max(float(lengths.mean()), 1e-6))).astype(np.float32)

@@ -1,0 +1,66 @@
+"""What a question asks for: its words, the names in it, and whether it is a name itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modstar_lsp.encoder.words import split_words
+from modstar_lsp.errors import QueryError
+
+# Words beyond this many add time and no meaning: a pasted stack trace is searched by its beginning.
+MAX_WORDS = 256
+
+# Function words of English questions. They stay in the postings (code uses `for`, `in`, `not` as words
+# too) but a sentence is not searched for them.
+STOP_WORDS = frozenset(
+    """a an the of to in on at for from by with and or is are was be been being it its this that these those
+    as into how what where when which who why do does did can could should would will shall may might must
+    i we you our my your me us there here their them they he she have has had not no if then else than so
+    such some any all each via about between within during after before up out off over under again""".split()
+)
+
+_NAME = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->|/|\\)[^\W\d]\w*)*")
+_CASE_BORDER = re.compile(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]|_\w|\w_")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, analysed once.
+
+    text: as asked.  words: lower-case words, in order, at most MAX_WORDS.  terms: the distinct words and
+    compound names to look up in the postings.  names: identifiers named in it, as written ("parseJson",
+    "HTTPAdapter.send").  is_name: the whole question is one identifier.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    terms: tuple[str, ...]
+    names: tuple[str, ...]
+    is_name: bool
+
+
+def analyse(text: str) -> Query:
+    """The parts of `text` that ranking uses. Raises QueryError when it holds no word at all."""
+    words = split_words(text)[:MAX_WORDS]
+    if not words:
+        raise QueryError("the query holds no words: type what the code does, or a name in it")
+    tokens = _NAME.findall(text)
+    stripped = text.strip().rstrip("()")
+    is_name = len(tokens) == 1 and tokens[0] == stripped
+    names = tuple(dict.fromkeys(token for token in tokens if is_name or looks_like_name(token)))
+    content = [word for word in words if word not in STOP_WORDS]
+    kept = content or words
+    compounds = [part.lower() for name in names for part in name_parts(name) if len(split_words(part)) > 1]
+    return Query(text, tuple(words), tuple(dict.fromkeys([*kept, *compounds])), names, is_name)
+
+
+def looks_like_name(token: str) -> bool:
+    """Whether a token of a sentence is an identifier: inner capitals, underscores or a qualified name."""
+    return bool(_CASE_BORDER.search(token)) or bool(re.search(r"\w(?:\.|::|#|->)\w", token))
+
+
+def name_parts(name: str) -> Sequence[str]:
+    """`HTTPAdapter.send` -> `HTTPAdapter`, `send`."""
+    return [part for part in re.split(r"\.|::|#|->|/|\\", name) if part]

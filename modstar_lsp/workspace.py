@@ -1,0 +1,146 @@
+"""The one object that the command line and the language server hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from modstar_lsp.encoder import Encoder, open_bundle
+from modstar_lsp.errors import WorkspaceError
+from modstar_lsp.index import Index, IndexStatus, Progress, RefreshReport, Snapshot, index_folder
+from modstar_lsp.search import Hit, Options, Results, search, similar
+
+_PROJECT_MARKERS = (".git", ".hg", ".svn", ".jj")
+
+OnProgress = Callable[[Progress], None]
+Cancelled = Callable[[], bool]
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that a version control system calls its own, else `start`."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / marker).exists() for marker in _PROJECT_MARKERS):
+            return folder
+    return start
+
+
+class Workspace:
+    """A folder of sources with its index and its model.
+
+    notice: one line the user should see after opening (an index that was damaged or foreign and is
+    rebuilt), else "".
+    """
+
+    def __init__(self, root: Path, index: Index, encoder: Encoder) -> None:
+        self.root = root
+        self.encoder = encoder
+        self._index = index
+
+    @classmethod
+    def open(
+        cls,
+        root: Path | str,
+        *,
+        index_dir: Path | None = None,
+        bundle: Path | None = None,
+        write: bool = True,
+    ) -> Workspace:
+        """Opens or makes the index of `root`.
+
+        index_dir: the folder that holds all indexes, the user's cache folder by default.  bundle: a model
+        folder, the one in the package by default.  write: False never changes the index.
+        Raises WorkspaceError, BundleError or StoreError, each with one line for the user.
+        """
+        folder = Path(root)
+        if not folder.exists():
+            raise WorkspaceError(f"{root}: no such folder")
+        if not folder.is_dir():
+            raise WorkspaceError(f"{root}: not a folder; name the folder that holds it")
+        folder = folder.resolve()
+        model = open_bundle(bundle)
+        index = Index.open(index_folder(folder, index_dir), folder, model, write=write)
+        return cls(folder, index, Encoder(model))
+
+    @property
+    def notice(self) -> str:
+        return self._index.notice
+
+    def refresh(
+        self,
+        progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> RefreshReport:
+        """Brings the index up to date; only what changed since the last time is read."""
+        from modstar_lsp.files import walk
+
+        found = walk(self.root, include=include, exclude=exclude)
+        return self._index.refresh(self.encoder, found, progress=progress, cancelled=cancelled)
+
+    def deepen(
+        self, exit: int, progress: OnProgress | None = None, cancelled: Cancelled | None = None
+    ) -> int:
+        """Embeds chunks again at a deeper exit, the number of chunks done. Searches go on meanwhile."""
+        return self._index.deepen(self.encoder, exit, progress=progress, cancelled=cancelled)
+
+    def build_graph(self, progress: OnProgress | None = None) -> bool:
+        """Builds the nearest-neighbour graph where it pays and hnswlib is installed; whether it was built."""
+        return self._index.build_graph(progress=progress)
+
+    def snapshot(self) -> Snapshot:
+        """The index as it is now, for reading: `with workspace.snapshot() as snapshot: ...`."""
+        return self._index.snapshot()
+
+    def search(self, text: str, options: Options | None = None) -> Results:
+        """The places that answer a sentence or name best, from what is indexed now."""
+        with self.snapshot() as snapshot:
+            return search(snapshot, self.encoder, text, options)
+
+    def similar(
+        self, code: str, options: Options | None = None, *, origin: tuple[str, int, int] | None = None
+    ) -> Results:
+        """The places most like a piece of code; `origin` (path, first, last line) itself is left out."""
+        with self.snapshot() as snapshot:
+            return similar(snapshot, self.encoder, code, options, origin=origin)
+
+    def text(self, hit: Hit) -> str:
+        """The lines of a hit as the file stands now, "" when it is gone."""
+        return self.lines(hit.path, hit.start_line, hit.end_line)
+
+    def lines(self, path: str, first: int, last: int) -> str:
+        """Lines first..last (1-based, inclusive) of a file of the workspace, "" when it cannot be read."""
+        from modstar_lsp.files import Unreadable, read_source
+
+        try:
+            text = read_source(self.root, path)
+        except Unreadable:
+            return ""
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return "\n".join(lines[first - 1 : last])
+
+    def status(self) -> IndexStatus:
+        return self._index.status()
+
+    def pending(self) -> int:
+        """How many files of the workspace the index does not know as they stand now; reads no content."""
+        from modstar_lsp.files import walk
+
+        return self._index.pending(walk(self.root))
+
+    def clear(self) -> None:
+        """Removes this workspace's index."""
+        self._index.clear()
+
+    def close(self) -> None:
+        self._index.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
