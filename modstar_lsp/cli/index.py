@@ -1,0 +1,346 @@
+"""`modstar-index`: makes, refreshes, watches, describes and removes the index of a project."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from modstar_lsp.cli import indexing
+from modstar_lsp.cli.arguments import Parser, folder, pattern, whole
+from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
+from modstar_lsp.cli.progress import ProgressBar
+from modstar_lsp.cli.terminal import clean, say, say_json
+from modstar_lsp.errors import StoreError
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    from modstar_lsp.files import Skipped
+    from modstar_lsp.index import RefreshReport
+    from modstar_lsp.workspace import Workspace
+
+PROGRAM = "modstar-index"
+
+# A refresh of more files than this is told by its numbers alone.
+NAMED_CHANGES = 3
+# Windows cannot interrupt a wait without an end.
+_WAKE_UP = 1.0
+
+_DESCRIPTION = """\
+Make the index that modstar-query searches, or bring it up to date.
+
+PATH is the folder to index, by default the project around the current directory.
+Only what changed since the last time is read. The index lives in the user's cache
+folder, never among the sources."""
+
+_EPILOG = """\
+exit status: 0 on success, 2 after an error
+
+examples:
+  modstar-index --dry-run -v          what would be indexed, what would not, and why
+  modstar-index --watch               keep the index fresh until Ctrl-C
+  modstar-index ~/src/shop --status"""
+
+
+def main() -> NoReturn:
+    """Run the command and end the process with its exit status."""
+    leave(run(PROGRAM, _command))
+
+
+def _parser() -> Parser:
+    parser = Parser(PROGRAM, _DESCRIPTION, _EPILOG, f"{PROGRAM} [options] [PATH]")
+    add = parser.add_argument
+    add("path", nargs="?", type=folder, metavar="PATH", help=argparse.SUPPRESS)
+    deed = parser.add_argument_group("instead of indexing once").add_mutually_exclusive_group()
+    deed.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
+    deed.add_argument(
+        "--dry-run", action="store_true", help="list the files that would be indexed; write nothing"
+    )
+    deed.add_argument(
+        "--status", action="store_true", help="say what the index holds and whether it is up to date"
+    )
+    deed.add_argument("--clear", action="store_true", help="remove the index of this project")
+    add(
+        "--include",
+        action="append",
+        type=pattern,
+        default=[],
+        metavar="GLOB",
+        help="only such paths; repeatable",
+    )
+    add(
+        "--exclude",
+        action="append",
+        type=pattern,
+        default=[],
+        metavar="GLOB",
+        help="no such paths; repeatable",
+    )
+    add("--exit", type=whole, metavar="N", help="embed the code again at this deeper exit of the model")
+    add(
+        "--index-dir", type=folder, metavar="DIR", help="keep indexes here instead of the user's cache folder"
+    )
+    add("--bundle", type=folder, metavar="DIR", help="use this model instead of the built-in one")
+    add("--json", action="store_true", help="print one JSON object instead of text")
+    talk = parser.add_mutually_exclusive_group()
+    talk.add_argument(
+        "-v", "--verbose", action="store_true", help="list every file that was skipped, and why"
+    )
+    talk.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    return parser
+
+
+def _command() -> int:
+    arguments = _parser().parse_args()
+    root = indexing.chosen_root(arguments.path)
+    if arguments.dry_run:
+        return _dry_run(root, arguments)
+
+    from modstar_lsp.index import DamagedIndex
+    from modstar_lsp.workspace import Workspace
+
+    if arguments.exit:
+        from modstar_lsp.encoder import open_bundle
+
+        open_bundle(arguments.bundle).exit(arguments.exit)  # a wrong exit is told before the work begins
+    with Workspace.open(
+        root, index_dir=arguments.index_dir, bundle=arguments.bundle, write=not arguments.status
+    ) as workspace:
+        if workspace.notice and not arguments.quiet:
+            complain(PROGRAM, workspace.notice)
+        if arguments.status:
+            return _status(workspace, arguments)
+        if arguments.clear:
+            return _clear(workspace, arguments)
+        if arguments.watch:
+            return _watch(workspace, arguments)
+        try:
+            return FOUND if _index(workspace, arguments) else ERROR
+        except DamagedIndex as error:  # it was thrown away, so that a second time makes it anew
+            complain(PROGRAM, str(error))
+            return FOUND if _index(workspace, arguments) else ERROR
+
+
+def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
+    """Everything that indexing once means, then one line about it; whether it could be finished."""
+    begin = time.monotonic()
+    report = indexing.bring_up_to_date(
+        workspace, include=arguments.include, exclude=arguments.exclude, quiet=arguments.quiet
+    )
+    with ProgressBar(quiet=arguments.quiet) as bar:
+        if arguments.exit:
+            workspace.deepen(arguments.exit, bar)
+        if report.chunks > indexing.GRAPH_PAYS_ABOVE:
+            workspace.build_graph(bar)
+    _tell_report(workspace, report, time.monotonic() - begin, arguments)
+    if not arguments.quiet and (advice := indexing.graph_advice(report.chunks)):
+        complain(PROGRAM, advice)
+    if not report.complete:
+        complain(
+            PROGRAM, f"another program is indexing {workspace.root} right now: try again when it is done"
+        )
+    return report.complete
+
+
+def _tell_report(
+    workspace: Workspace, report: RefreshReport, seconds: float, arguments: argparse.Namespace
+) -> None:
+    if arguments.quiet:
+        return
+    status = workspace.status()
+    if arguments.json:
+        say_json(
+            {
+                "root": str(workspace.root),
+                "files": report.files,
+                "chunks": report.chunks,
+                "languages": dict(status.languages),
+                "added": report.added,
+                "changed": report.changed,
+                "removed": report.removed,
+                "skipped": _skipped_json(report.skipped),
+                "seconds": round(seconds, 3),
+                "bytes": status.bytes,
+            }
+        )
+        return
+    if arguments.verbose:
+        _list_skipped(report.skipped)
+    parts = [
+        indexing.count(report.files, "file"),
+        indexing.count(report.chunks, "chunk"),
+        indexing.languages(status.languages),
+        indexing.reasons(report.skipped),
+        "" if report.added == report.files else indexing.changes(report) or "up to date",
+        f"{indexing.duration(seconds)}, index {indexing.size(status.bytes)}",
+    ]
+    say("; ".join(part for part in parts if part))
+
+
+def _dry_run(root: Path, arguments: argparse.Namespace) -> int:
+    from modstar_lsp.files import walk
+
+    found = walk(root, include=arguments.include, exclude=arguments.exclude)
+    if arguments.quiet:
+        return FOUND
+    volume = sum(file.size for file in found.files)
+    if arguments.json:
+        say_json(
+            {
+                "root": str(root.resolve()),
+                "files": [file.path for file in found.files],
+                "bytes": volume,
+                "skipped": _skipped_json(found.skipped),
+            }
+        )
+        return FOUND
+    for file in found.files:
+        say(clean(file.path))
+    if arguments.verbose:
+        _list_skipped(found.skipped)
+    summary = f"would index {indexing.count(len(found.files), 'file')}, {indexing.size(volume)}"
+    skipped = indexing.reasons(found.skipped)
+    complain(PROGRAM, f"{summary}; {skipped}" if skipped else summary)
+    return FOUND
+
+
+def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    from modstar_lsp.index import index_folder
+
+    status = workspace.status()
+    place = index_folder(workspace.root, arguments.index_dir)
+    pending = workspace.pending()
+    if arguments.json:
+        say_json(
+            {
+                "root": str(workspace.root),
+                "index": str(place),
+                "files": status.files,
+                "chunks": status.chunks,
+                "languages": dict(status.languages),
+                "exits": {str(depth): chunks for depth, chunks in status.coverage.items()},
+                "bytes": status.bytes,
+                "pending": pending,
+            }
+        )
+    elif not arguments.quiet:
+        exits = ", ".join(
+            f"{depth} ({100 * chunks // max(1, status.chunks)}%)"
+            for depth, chunks in sorted(status.coverage.items())
+        )
+        state = f"{indexing.count(pending, 'file')} to bring up to date" if pending else "up to date"
+        for name, value in {
+            "root": clean(str(workspace.root)),
+            "index": f"{clean(str(place))}, {indexing.size(status.bytes)}",
+            "files": f"{status.files:,}"
+            + (f": {indexing.languages(status.languages)}" if status.files else ""),
+            "chunks": f"{status.chunks:,}",
+            "exits": exits or "none",
+            "state": state,
+        }.items():
+            say(f"{name:<8}{value}")
+    return FOUND
+
+
+def _clear(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    status = workspace.status()
+    workspace.clear()
+    if arguments.json:
+        say_json({"root": str(workspace.root), "cleared": status.files})
+    elif not arguments.quiet:
+        had = f"removed the index of {indexing.count(status.files, 'file')}, {indexing.size(status.bytes)}"
+        say(f"{clean(str(workspace.root))}: {had if status.files else 'had no index'}")
+    return FOUND
+
+
+def _watch(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """Index, then refresh after every change until Ctrl-C, which is the way to end and so no error."""
+    import signal
+    from queue import SimpleQueue
+
+    from modstar_lsp.files.watch import Watcher
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    changes: SimpleQueue[set[str]] = SimpleQueue()
+    watcher = Watcher(workspace.root, changes.put)
+    watcher.start()  # first, so that nothing saved while the index is made gets lost
+    try:
+        _index(workspace, arguments)
+        if not arguments.quiet:
+            complain(PROGRAM, "watching for changes; Ctrl-C ends")
+        while True:
+            _flush()
+            paths = _next_changes(changes)
+            try:
+                report = workspace.refresh(include=arguments.include, exclude=arguments.exclude)
+            except StoreError as error:
+                complain(PROGRAM, f"{error} (the next change tries again)")
+                continue
+            if not arguments.quiet:
+                _tell_refresh(report, paths, arguments.json)
+    except KeyboardInterrupt:
+        return FOUND
+    finally:
+        watcher.stop()
+
+
+def _next_changes(changes: SimpleQueue[set[str]]) -> set[str]:
+    """The paths that changed, once there are any."""
+    from queue import Empty
+
+    while True:
+        try:
+            paths = set(changes.get(timeout=_WAKE_UP))
+        except Empty:
+            continue
+        while not changes.empty():
+            paths |= changes.get()
+        return paths
+
+
+def _tell_refresh(report: RefreshReport, paths: set[str], as_json: bool) -> None:
+    changed = indexing.changes(report)
+    if not changed:
+        return
+    if as_json:
+        numbers = {"added": report.added, "changed": report.changed, "removed": report.removed}
+        say_json(
+            {**numbers, "paths": sorted(filter(None, paths)), "seconds": round(report.seconds, 3)},
+            indent=None,
+        )
+        return
+    say(
+        f"{time.strftime('%H:%M:%S')}  {changed}{_named_changes(paths)} ({indexing.duration(report.seconds)})"
+    )
+
+
+def _named_changes(paths: set[str]) -> str:
+    """`: src/a.py, src/b.py and 4 more`, "" when the watcher knows no more than that something changed."""
+    named = sorted(path for path in paths if path)
+    if not named:
+        return ""
+    rest = f" and {len(named) - NAMED_CHANGES:,} more" if len(named) > NAMED_CHANGES else ""
+    return f": {', '.join(map(clean, named[:NAMED_CHANGES]))}{rest}"
+
+
+def _list_skipped(skipped: Sequence[Skipped]) -> None:
+    for entry in skipped:
+        say(f"skipped {clean(entry.path)}: {clean(entry.reason)}")
+
+
+def _skipped_json(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
+    return [{"path": entry.path, "reason": entry.reason} for entry in skipped]
+
+
+def _flush() -> None:
+    """Show what was printed now: whoever reads a watch through a pipe waits for the line."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

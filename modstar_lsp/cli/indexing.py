@@ -1,0 +1,97 @@
+"""What both commands do with a workspace: choose it, bring it up to date, put numbers into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modstar_lsp.cli.progress import ProgressBar
+from modstar_lsp.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from modstar_lsp.files import Skipped
+    from modstar_lsp.index import RefreshReport
+    from modstar_lsp.workspace import Workspace
+
+# Below this the exact scan is as fast as the graph, and nothing is missed without hnswlib.
+GRAPH_PAYS_ABOVE = 20_000
+# Languages that one line names; the rest are counted.
+NAMED_LANGUAGES = 6
+
+
+def chosen_root(path: Path | None) -> Path:
+    """The folder to work on: exactly the one named, else the project around the current directory."""
+    if path is not None:
+        return path
+    from modstar_lsp.workspace import project_root
+
+    root = project_root(Path.cwd())
+    if root in (Path.home(), Path(root.anchor)):
+        raise WorkspaceError(f"no project here, and {root} is a lot to index: to do so, name it as PATH")
+    return root
+
+
+def bring_up_to_date(
+    workspace: Workspace, *, include: Sequence[str] = (), exclude: Sequence[str] = (), quiet: bool = False
+) -> RefreshReport:
+    """Refresh the index with a progress bar."""
+    with ProgressBar(quiet=quiet) as bar:
+        return workspace.refresh(bar, include=include, exclude=exclude)
+
+
+def changes(report: RefreshReport) -> str:
+    """`2 added, 1 changed`, "" when the refresh found nothing to do."""
+    numbers = {"added": report.added, "changed": report.changed, "removed": report.removed}
+    return ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
+
+
+def graph_advice(chunks: int) -> str:
+    """One line when a large index would profit from hnswlib and it is not installed, else ""."""
+    if chunks <= GRAPH_PAYS_ABOVE:
+        return ""
+    from importlib.util import find_spec
+
+    if find_spec("hnswlib"):
+        return ""
+    return f"{chunks:,} chunks are compared one by one: pip install 'modstar[ann]' to search them faster"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2,345 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """Bytes for people: `912 B`, `3.4 MB`."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `0.04 s`, `12.3 s`, `2 min 5 s`."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def languages(files: Mapping[str, int]) -> str:
+    """`python 80, go 20 and 3 more`, the commonest first."""
+    ranked = sorted(files.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name} {number:,}" for name, number in ranked[:NAMED_LANGUAGES])
+    rest = len(ranked) - NAMED_LANGUAGES
+    return f"{named} and {rest} more" if rest > 0 else named
+
+
+def reasons(skipped: Iterable[Skipped]) -> str:
+    """`skipped 12: 8 ignored, 4 binary`, the commonest first; "" when nothing was skipped."""
+    counts = Counter(entry.reason for entry in skipped)
+    if not counts:
+        return ""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return f"skipped {counts.total():,}: " + ", ".join(f"{number:,} {reason}" for reason, number in ranked)

@@ -1,0 +1,186 @@
+"""Hits as people read them, as JSON, and as lines that an editor jumps to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+from modstar_lsp.cli.snippet import Focus, Snippet, focus, last_name, marks, name_at, snippet
+from modstar_lsp.cli.terminal import Style, can_print, clean, columns, is_terminal, width_of
+from modstar_lsp.search import Hit
+from modstar_lsp.workspace import Workspace
+
+# A pipe has no width; lines beyond this are data rather than code.
+PIPE_WIDTH = 200
+# Scores are calibrated: above this it is likelier right than wrong.
+GOOD_SCORE = 0.5
+
+
+class Found(NamedTuple):
+    """A hit with its lines as the file stands now, none when it is gone, and the definition in focus."""
+
+    hit: Hit
+    path: str
+    lines: Sequence[str]
+    focus: Focus
+
+    @classmethod
+    def look(cls, workspace: Workspace, hit: Hit, words: Collection[str]) -> Found:
+        """Read the lines of `hit` and find in them what answers `words`."""
+        text = workspace.text(hit)
+        lines = text.split("\n") if text else []
+        symbols = hit.symbols
+        seen = focus(lines, hit.name, symbols, words)
+        return cls(hit, shown_path(workspace.root, hit.path), lines, seen)
+
+    @property
+    def line(self) -> int:
+        """The line of the file to jump to, from 1."""
+        return self.hit.start_line + self.focus.line
+
+    @property
+    def kind(self) -> str:
+        """What was found; the hit's own kind but for the members that a class brings along."""
+        inside = self.focus.symbol.startswith(f"{self.hit.name}.") if self.hit.name else False
+        return "member" if inside else self.hit.kind
+
+    @property
+    def symbol(self) -> str:
+        """The name of what was found with its enclosing names, "" when it has none."""
+        return ".".join(part for part in (self.hit.scope, self.focus.symbol) if part)
+
+
+class Layout(NamedTuple):
+    """How people's output looks. marked: words to mark. lines: how many of a snippet, 0 for none."""
+
+    style: Style
+    marked: Collection[str]
+    lines: int
+    explain: bool
+    width: int
+    gap: str
+    bar: str
+    cut: str
+
+    @classmethod
+    def fit(
+        cls, stream: TextIO | None, style: Style, marked: Collection[str], lines: int, explain: bool
+    ) -> Layout:
+        """The layout for `stream`: its width, and ASCII where its encoding has no more."""
+        width = columns(stream) if is_terminal(stream) else PIPE_WIDTH
+        gap, bar, cut = "⋮│…" if can_print("⋮│…", stream) else ":|>"
+        return cls(style, marked, lines, explain, width, gap, bar, cut)
+
+
+def shown_path(root: Path, path: str) -> str:
+    """A path of the workspace as the user would type it here: relative within the project, else absolute."""
+    here = Path.cwd()
+    target = root / path
+    if here == root or root in here.parents or here in root.parents:
+        return os.path.relpath(target, here)
+    return str(target)
+
+
+def human(found: Found, layout: Layout) -> str:
+    """A header (`path:line  symbol  (kind)  score`), the explanation if wanted, and a snippet."""
+    style = layout.style
+    parts = [_header(found, style)]
+    if layout.explain:
+        parts.append("  " + style.paint(style.dim, explained(found.hit)))
+    if layout.lines and found.lines:
+        chosen = snippet(found.lines, found.hit.start_line, found.focus, layout.marked, layout.lines)
+        parts.extend(_numbered(chosen, layout))
+    elif layout.lines:
+        parts.append("  " + style.paint(style.dim, "(these lines are gone since the file was indexed)"))
+    return "\n".join(parts) + "\n"
+
+
+def vimgrep(found: Found, marked: Collection[str]) -> str:
+    """`path:line:column:text`, the column in bytes from 1 as editors count it."""
+    text = found.lines[found.focus.line] if found.lines else ""
+    return f"{clean(found.path)}:{found.line}:{_column(text, found.focus.symbol, marked)}:{_one_line(text)}\n"
+
+
+def as_json(found: Found, text: bool, explain: bool) -> dict[str, Any]:
+    """A hit as an object; with its code and with the parts of its score if they are wanted."""
+    hit = found.hit
+    encoded: dict[str, Any] = {
+        "path": hit.path,
+        "line": found.line,
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+        "symbol": found.symbol,
+        "kind": found.kind,
+        "language": hit.language,
+        "score": round(hit.score, 4),
+    }
+    if explain:
+        encoded["explanation"] = {rule: round(value, 4) for rule, value in hit.explanation.items()}
+    if text:
+        encoded["text"] = "\n".join(found.lines)
+    return encoded
+
+
+def explained(hit: Hit) -> str:
+    """Where the score came from, the weightiest addend first."""
+    addends = sorted(hit.explanation.items(), key=lambda item: -abs(item[1]))
+    return "  ".join(f"{rule} {value:+.2f}" for rule, value in addends if abs(value) >= 0.005)
+
+
+def _header(found: Found, style: Style) -> str:
+    hit = found.hit
+    parts = [
+        style.paint(style.path, clean(found.path)) + ":" + style.paint(style.line, str(found.line)),
+        style.paint(style.symbol, clean(found.symbol)) if found.symbol else "",
+        style.paint(style.dim, f"({clean(found.kind)})"),
+        style.paint(style.good if hit.score >= GOOD_SCORE else style.dim, f"{hit.score:.2f}"),
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _numbered(chosen: Snippet, layout: Layout) -> list[str]:
+    style = layout.style
+    digits = max(len(str(chosen.numbers[-1])), 4)
+    room = max(20, layout.width - digits - 4)
+    printed = []
+    before = chosen.numbers[0] - 1
+    for number, line in zip(chosen.numbers, chosen.lines, strict=True):
+        if number != before + 1:
+            printed.append(style.paint(style.dim, f"{layout.gap:>{digits}}"))
+        gutter = style.paint(style.dim, f"{number:>{digits}} {layout.bar}")
+        printed.append(f"{gutter} {_marked(clean(line), room, layout)}".rstrip())
+        before = number
+    return printed
+
+
+def _marked(line: str, room: int, layout: Layout) -> str:
+    """`line` cut to `room` cells around its first asked word, the asked words marked."""
+    spans = marks(line, layout.marked)
+    if width_of(line) > room:
+        begin = max(0, spans[0][0] - room // 3) if spans and width_of(line[: spans[0][1]]) > room - 1 else 0
+        line = (layout.cut if begin else "") + line[begin:]
+        kept = line[: room + 1]
+        while width_of(kept) > room - 1:
+            kept = kept[:-1]
+        line = kept + (layout.cut if len(kept) < len(line) else "")
+        spans = marks(line, layout.marked)
+    painted, at = [], 0
+    for start, end in spans:
+        painted += [line[at:start], layout.style.paint(layout.style.match, line[start:end])]
+        at = end
+    return "".join(painted) + line[at:]
+
+
+def _column(line: str, symbol: str, marked: Collection[str]) -> int:
+    at = name_at(line, last_name(symbol)) if symbol else -1
+    if at < 0:
+        spans = marks(line, marked)
+        at = spans[0][0] if spans else len(line) - len(line.lstrip())
+    return len(line[:at].encode("utf-8", "replace")) + 1
+
+
+def _one_line(line: str) -> str:
+    """A line as it is, tabs too, but for what a terminal would obey."""
+    return "\t".join(map(clean, line.split("\t")))

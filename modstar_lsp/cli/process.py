@@ -1,0 +1,108 @@
+"""What a command owes the shell: a status as grep has it, one line an error, and no traceback.
+
+Nothing heavy is imported here, and the commands import the workspace inside the call that `run` guards:
+an interrupt or an error during an import is told like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import NoReturn
+
+from modstar_lsp.cli.terminal import clean
+from modstar_lsp.errors import ModstarError
+
+FOUND = 0
+NOTHING = 1
+ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count it
+
+DEBUG_VARIABLE = "MODSTAR_DEBUG"
+
+# A question is one vector against a matrix: more threads of the linear algebra library gain nothing, and
+# starting them costs 10 to 30 ms of a process that lives for 150.
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+# Looking for cyclic garbage takes 12 ms of the imports and finds none: what they make stays. Indexing makes
+# this many objects too, so its garbage is still collected.
+_GARBAGE_THRESHOLD = 100_000
+
+
+def run(program: str, command: Callable[[], int]) -> int:
+    """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
+    gc.set_threshold(_GARBAGE_THRESHOLD, 50, 100)
+    for variable in _THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
+        warnings.simplefilter("ignore")  # they speak to whoever wrote the code
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        status = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except ModstarError as error:
+        complain(program, str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        return FOUND  # the reader, `head` say, has seen enough
+    except OSError as error:
+        _forget_output()
+        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        complain(program, f"{error.strerror or error}{where}")
+        _debug()
+    except MemoryError:
+        complain(program, "out of memory: name a smaller folder, or leave files out with --exclude")
+        _debug()
+    except Exception as error:
+        complain(
+            program,
+            f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)",
+        )
+        _debug()
+    return ERROR
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once: tearing numpy down object by object takes longer than a query."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            status = ERROR if stream is sys.stdout else status
+    os._exit(status)
+
+
+def complain(program: str, message: str) -> None:
+    """Print one line on stderr."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError):  # when nobody listens, the exit status still speaks
+        print(f"{program}: {clean(' '.join(message.split()))}", file=sys.stderr, flush=True)
+
+
+def _debug() -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback
+
+        traceback.print_exc()
+
+
+def _forget_output() -> None:
+    """Let what is still buffered for a broken stdout go nowhere, or Python complains about it at exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        pass

@@ -1,0 +1,131 @@
+"""modstar-index: one line about the work, nothing written in a dry run, fresh while it watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import TIMEOUT, Shell, make_shell, write_files
+
+
+def test_the_work_is_told_in_one_line(shell: Shell) -> None:
+    answer = shell.index()
+    assert (answer.status, answer.err) == (0, "")
+    assert re.fullmatch(
+        r"\d+ files; \d+ chunks; python 3(, \w+ \d+)*; skipped \d+: [^;]+; [\d.]+ s, index [\d.]+ [kM]?B\n",
+        answer.out,
+    )
+    write_files(shell.cwd, {"src/new.py": "def new():\n    pass\n", "README.md": "# Other\n"})
+    assert "; 1 added, 1 changed; " in shell.index().out
+    assert "; up to date; " in shell.index().out
+
+
+def test_verbose_lists_what_was_skipped_and_why(shell: Shell) -> None:
+    lines = shell.index("--verbose").out.splitlines()
+    skipped = dict(line.removeprefix("skipped ").split(": ", 1) for line in lines[:-1])
+    assert ".env" in skipped
+    assert "logo.png" in skipped
+    assert all(skipped.values())
+
+
+def test_quiet_says_nothing(shell: Shell) -> None:
+    answer = shell.index("--quiet")
+    assert (answer.status, answer.out, answer.err) == (0, "", "")
+    assert shell.query("parse_json", "--no-refresh").status == 0
+
+
+def test_json(shell: Shell) -> None:
+    told = json.loads(shell.index("--json").out)
+    assert told["root"] == str(shell.cwd)
+    assert told["languages"]["python"] == 3
+    assert told["added"] == told["files"]
+    assert {"path": "logo.png"}.items() <= next(s for s in told["skipped"] if s["path"] == "logo.png").items()
+    assert told["bytes"] > 0
+
+
+def test_a_dry_run_lists_the_files_and_writes_nothing(shell: Shell) -> None:
+    answer = shell.index("--dry-run")
+    assert answer.status == 0
+    files = answer.out.splitlines()
+    assert "src/shop/jsonio.py" in files
+    assert not {"build/generated.py", ".env", "logo.png"} & set(files)
+    assert answer.err.startswith(f"modstar-index: would index {len(files)} files")
+    assert not Path(shell.environment["XDG_CACHE_HOME"]).exists()
+    assert "skipped logo.png: " in shell.index("--dry-run", "-v").out
+    assert json.loads(shell.index("--dry-run", "--json").out)["files"] == files
+
+
+def test_include_and_exclude_choose_the_files(shell: Shell) -> None:
+    assert shell.index("--dry-run", "--include", "*.go").out == "cmd/tax.go\n"
+    left = shell.index("--dry-run", "--exclude", "src/**", "--exclude", "*.md").out.splitlines()
+    assert "cmd/tax.go" in left
+    assert not [path for path in left if path.startswith("src/") or path.endswith(".md")]
+
+
+def test_status_tells_what_there_is(shell: Shell) -> None:
+    none = shell.index("--status")
+    assert (none.status, none.out) == (2, "")
+    assert "no index" in none.err
+    assert not Path(shell.environment["XDG_CACHE_HOME"]).exists()
+    shell.index()
+    told = dict(line.split(maxsplit=1) for line in shell.index("--status").out.splitlines())
+    assert told["root"] == str(shell.cwd)
+    assert told["index"].startswith(shell.environment["XDG_CACHE_HOME"])
+    assert "python 3" in told["files"]
+    assert told["exits"] == "0 (100%)"
+    assert told["state"] == "up to date"
+    write_files(shell.cwd, {"src/new.py": "def new():\n    pass\n", "README.md": "# Other\n"})
+    (shell.cwd / "src/shop/pool.py").unlink()
+    assert "3 files" in shell.index("--status").out.splitlines()[-1]
+    assert json.loads(shell.index("--status", "--json").out)["pending"] == 3
+
+
+def test_clear_removes_this_index_and_no_other(shell: Shell, tmp_path: Path) -> None:
+    other = make_shell(tmp_path, write_files(tmp_path / "other", {"a.py": "def alone():\n    pass\n"}))
+    assert shell.index().status == other.index(".").status == 0
+    assert shell.index("--clear").status == 0
+    assert json.loads(shell.index("--status", "--json").out)["files"] == 0
+    assert other.index(".", "--status").status == 0
+    assert (shell.cwd / "src/shop/jsonio.py").exists()
+    assert shell.index("--clear").status == 0, "nothing left to remove is no error"
+
+
+def test_an_interrupt_ends_a_watch_in_peace(shell: Shell) -> None:
+    with shell.start("index", "--watch") as process:
+        assert process.stdout
+        try:
+            assert b" files; " in process.stdout.readline()
+            write_files(shell.cwd, {"src/shop/coupon.py": "def redeem_coupon(code):\n    return code\n"})
+            line = process.stdout.readline().decode()
+            assert re.fullmatch(r"\d\d:\d\d:\d\d  1 added: src/shop/coupon\.py \([\d.]+ s\)\n", line), line
+            found = shell.query("redeem coupon", "--no-refresh")
+            assert found.places[0] == "src/shop/coupon.py:1"
+            (shell.cwd / "src/shop/coupon.py").unlink()
+            assert b"1 removed" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interrupted_index_ends_silently_and_can_go_on(shell: Shell) -> None:
+    body = "\n".join(f"def step_{n}(value):\n    return value * {n}\n" for n in range(300))
+    write_files(shell.cwd, {f"src/big{n}.py": body for n in range(60)})
+    with shell.start("index", start_new_session=True) as process:
+        time.sleep(0.8)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the helpers too
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode in (0, 130)
+    if process.returncode == 130:
+        assert (out, err) == (b"", b"")
+    assert shell.index().status == 0
+    assert shell.query("parse_json", "--no-refresh").places[0] == "src/shop/jsonio.py:6"
