@@ -3,7 +3,8 @@
     python -m bench.calibrate --eval EVAL --trees TREES [--bundle DIR] [--write]
 
 The questions of the repository sets are asked in their own repository, where hits in the right files count
-as right, and in other ones, where nothing does. A logistic regression on the absolute features of the first
+as right, and in other ones, where nothing does; docstrings (bench.docstrings) in their own tree, where their
+function alone is right. A logistic regression on the absolute features of the first
 hits (modstar_lsp.search.ranking.absolute_features) gives the probability; the threshold for "no good match"
 is the one at which KEEP of the questions answered at the first place keep their answer.
 """
@@ -15,15 +16,17 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import docstrings
 from bench.sets import RepoSet, SetError, load_repos
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER, MANIFEST
 from modstar_lsp.errors import ModstarError, QueryError
+from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options
 from modstar_lsp.search.ranking import absolute_features
 from modstar_lsp.search.search import gather, order
@@ -38,25 +41,64 @@ FEATURES = ("coverage", "cosine", "name_match", "definition", "stem_match")
 Rows = NDArray[np.float64]
 
 
-def examples(repos: RepoSet, spaces: dict[str, Workspace]) -> tuple[Rows, Rows, list[tuple[bool, int]]]:
-    """(features [n, 5], right [n], per example whether it is a first hit and at home: 1, abroad: 0)."""
+class Examples:
+    """Hits with their features, whether each is right, and whether it is a first hit at home or abroad."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[float]] = []
+        self.right: list[bool] = []
+        self.first: list[bool] = []
+        self.home: list[bool] = []
+
+    def ask(self, space: Workspace, text: str, home: bool, is_right: Callable[[StoredChunk], bool]) -> None:
+        """Adds the first hits of a question asked in `space`."""
+        with space.snapshot() as snapshot:
+            try:
+                query, found = gather(snapshot, space.encoder, text, Options())
+            except QueryError:
+                return
+            columns = absolute_features(found, query)
+            for rank, row in enumerate(order(found, query)[:HITS]):
+                self.rows.append([float(columns[name][row]) for name in FEATURES])
+                self.right.append(home and is_right(found.chunks[row]))
+                self.first.append(rank == 0)
+                self.home.append(home)
+
+
+def add_repository_questions(examples: Examples, repos: RepoSet, spaces: dict[str, Workspace]) -> None:
+    """Each question at home, and in STRANGERS other repositories."""
     rng = random.Random(SEED)
-    rows, right, kind = [], [], []
     for query in repos.queries:
         others = [name for name in sorted(spaces) if name != query.repo]
+
+        def holds(chunk: StoredChunk, targets: frozenset[str] = query.targets) -> bool:
+            return chunk.path in targets
+
         for place in (query.repo, *rng.sample(others, min(STRANGERS, len(others)))):
-            space = spaces[place]
-            with space.snapshot() as snapshot:
-                try:
-                    asked, pool = gather(snapshot, space.encoder, query.text, Options())
-                except QueryError:
-                    continue
-                columns = absolute_features(pool, asked)
-                for rank, row in enumerate(order(pool, asked)[:HITS]):
-                    rows.append([float(columns[name][row]) for name in FEATURES])
-                    right.append(float(place == query.repo and pool.chunks[row].path in query.targets))
-                    kind.append((rank == 0, int(place == query.repo)))
-    return np.array(rows), np.array(right), kind
+            examples.ask(spaces[place], query.text, place == query.repo, holds)
+
+
+def add_docstrings(examples: Examples, trees: Path, bundle: Path, work: Path) -> None:
+    """Each docstring in its own tree."""
+    for space, questions in docstrings.workspaces(trees, docstrings.REPOS, bundle, work):
+        for asked in questions:
+
+            def holds(chunk: StoredChunk, asked: docstrings.Question = asked) -> bool:
+                return chunk.path == asked.path and chunk.start_line <= asked.line <= chunk.end_line
+
+            examples.ask(space, asked.text, True, holds)
+
+
+def monotone_logistic(rows: Rows, right: Rows) -> Rows:
+    """Weights [features + 1], the bias last, none of the others negative."""
+    kept = np.arange(rows.shape[1])
+    while True:
+        fitted = logistic(rows[:, kept], right)
+        if (fitted[:-1] >= 0).all():
+            weights = np.zeros(rows.shape[1] + 1)
+            weights[[*kept, -1]] = fitted
+            return weights
+        kept = np.delete(kept, int(fitted[:-1].argmin()))
 
 
 def logistic(rows: Rows, right: Rows, ridge: float = 1e-3, steps: int = 100) -> Rows:
@@ -81,18 +123,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundle", type=Path, default=DEFAULT_FOLDER, help="bundle to calibrate")
     parser.add_argument("--write", action="store_true", help="write the result into the bundle's manifest")
     args = parser.parse_args(argv)
+    examples = Examples()
     try:
-        with tempfile.TemporaryDirectory() as indexes:
-            parts = [_examples_of(args, name, Path(indexes)) for name in ("repos", "issues_python")]
+        with tempfile.TemporaryDirectory() as work:
+            for name in ("repos", "issues_python"):
+                _add_set(examples, args, name, Path(work))
+            add_docstrings(examples, args.trees, args.bundle, Path(work))
     except (SetError, ModstarError) as error:
         print(f"bench.calibrate: {error}", file=sys.stderr)
         return 2
-    rows, right = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-    kind = [entry for part in parts for entry in part[2]]
-    weights = logistic(rows, right)
+    rows, right = np.array(examples.rows), np.array(examples.right, float)
+    first, home = np.array(examples.first), np.array(examples.home)
+    weights = monotone_logistic(rows, right)
     likely = 1 / (1 + np.exp(-(np.c_[rows, np.ones(len(rows))] @ weights)))
-    first = np.array([is_first for is_first, _ in kind])
-    home = np.array([at_home for _, at_home in kind], bool)
     answered = np.sort(likely[first & home & (right > 0)])
     threshold = float(answered[int((1 - KEEP) * len(answered))])
     refused = float((likely[first & ~home] < threshold).mean())
@@ -118,17 +161,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _examples_of(
-    args: argparse.Namespace, name: str, indexes: Path
-) -> tuple[Rows, Rows, list[tuple[bool, int]]]:
+def _add_set(examples: Examples, args: argparse.Namespace, name: str, work: Path) -> None:
     repos = load_repos(args.eval, name, args.trees)
     spaces = {}
     try:
         for repo, tree in repos.trees.items():
             print(f"indexing {repo}", file=sys.stderr)
-            spaces[repo] = Workspace.open(tree, index_dir=indexes, bundle=args.bundle)
+            spaces[repo] = Workspace.open(tree, index_dir=work / "indexes", bundle=args.bundle)
             spaces[repo].refresh()
-        return examples(repos, spaces)
+        add_repository_questions(examples, repos, spaces)
     finally:
         for space in spaces.values():
             space.close()

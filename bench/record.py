@@ -70,7 +70,7 @@ class Record:
             f"Python {described['python']}, {described['system']}",
             f"- code: {head['code'] or 'not under version control'}",
             f"- bundle: {self.bundle[:SHORT] or 'none'}",
-            f"- inputs: {len(self.inputs)}, together `{_together(self.inputs)[:SHORT]}` (each in the JSON file)",
+            f"- inputs: {len(self.inputs)}, together `{_together(self.inputs)[:SHORT]}` (each in the JSON)",
             *(f"- {note}" for note in self.notes),
         ]
         return "\n".join(lines) + "\n\n" + "\n\n".join(self.tables) + "\n"

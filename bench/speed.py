@@ -159,10 +159,12 @@ def timed(command: Sequence[str], environment: dict[str, str]) -> Timing:
     cpu = after.children_user + after.children_system - used.children_user - used.children_system
     took = Timing(time.perf_counter() - begin, cpu)
     if done.returncode not in (0, 1) or (done.returncode == 1 and "Traceback" in done.stderr):
-        raise SetError(
-            f"{Path(command[0]).name} ended with {done.returncode}: {(done.stderr.strip() or '?')[-300:]}"
-        )
+        raise SetError(f"{Path(command[0]).name} ended with {done.returncode}: {_tail(done.stderr)}")
     return took
+
+
+def _tail(complaint: str) -> str:
+    return " ".join(complaint.split())[-300:] or "no message"
 
 
 def taking_turns(names: Sequence[str], rounds: int) -> list[list[str]]:
@@ -368,7 +370,7 @@ def peak_memory(command: Sequence[str]) -> int:
     over.set()
     watcher.join()
     if process.returncode:
-        raise SetError(f"{Path(command[0]).name} ended with {process.returncode}: {complaint.strip()[-300:]}")
+        raise SetError(f"{Path(command[0]).name} ended with {process.returncode}: {_tail(complaint)}")
     return peak or _largest_child()
 
 

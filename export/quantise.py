@@ -25,7 +25,7 @@ def quantised(graph: Path) -> Path:
         operators_to_quantize=["MatMul"],
         nodes_to_exclude=_matmuls_of_two_activations(graph),
     )
-    # Seven bits. Without VNNI an x86 CPU adds pairs of products in 16 bits: weights of eight bits make the sums
+    # Seven bits. Without VNNI an x86 CPU adds pairs of products in 16 bits: eight-bit weights make the sums
     # saturate, at 3 % error a product against 1 % by rounding (simulated on 4 layers of width 256).
     settings.reduce_range = True
     ORTQuantizer(graph, config=PretrainedConfig()).quantize(

@@ -1,0 +1,151 @@
+"""Does a sentence find its *function*? Docstrings taken out of real Python trees, asked of what is left.
+
+    python -m bench.docstrings --trees TREES [--bundle DIR] [--repos flask,xarray]
+
+The repository sets judge files. Here the answer is one chunk: every docstring is cut out of a copy of a tree,
+the copy is indexed, and the first sentence of a function's docstring is the question; the chunk that holds
+the function's first line is right. Scored with and without vectors, MRR@10 and recall@1/10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import random
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.metrics import interval
+from modstar_lsp.errors import ModstarError
+from modstar_lsp.search import Options
+from modstar_lsp.workspace import Workspace
+
+REPOS = ("seaborn", "xarray", "flask", "requests", "pytest")
+QUESTIONS = 70  # of each tree, drawn by SEED
+SEED = 3
+MIN_WORDS, MAX_WORDS = 4, 25
+MIN_LINES = 3  # shorter functions say less than their docstring
+_NOT_SOURCE = re.compile(r"(^|/)(tests?|testing|docs?|examples?)(/|_|\b)")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The first sentence of a docstring, and where its function stands once all docstrings are gone."""
+
+    text: str
+    path: str
+    line: int
+
+
+def without_docstrings(source: str, path: str) -> tuple[str, list[Question]]:
+    """`source` with every docstring cut out, and the questions they make. Raises SyntaxError."""
+    lines = source.split("\n")
+    gone: set[int] = set()
+    asked: list[tuple[str, int]] = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or len(node.body) < 2:
+            continue
+        text = ast.get_docstring(node)
+        if text is None:
+            continue
+        first = node.body[0]
+        gone.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+        sentence = re.split(r"(?<=[a-z)])\. ", " ".join(text.split("\n\n")[0].split()))[0].rstrip(".")
+        long_enough = (node.end_lineno or 0) - node.lineno >= MIN_LINES
+        if (
+            not isinstance(node, ast.ClassDef)
+            and long_enough
+            and MIN_WORDS <= len(sentence.split()) <= MAX_WORDS
+        ):
+            asked.append((sentence, node.lineno))
+    kept = [number for number in range(1, len(lines) + 1) if number not in gone]
+    place = {old: new for new, old in enumerate(kept, 1)}
+    questions = [Question(text, path, place[line]) for text, line in asked if line in place]
+    return "\n".join(lines[number - 1] for number in kept), questions
+
+
+def lay_out(tree: Path, copy: Path) -> list[Question]:
+    """Write the Python files of `tree` without docstrings below `copy`, QUESTIONS of what they ask."""
+    questions: list[Question] = []
+    for file in sorted(tree.rglob("*.py")):
+        path = file.relative_to(tree).as_posix()
+        try:
+            text, asked = without_docstrings(file.read_text("utf-8"), path)
+        except (SyntaxError, ValueError):
+            continue
+        target = copy / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
+        if not _NOT_SOURCE.search(path):
+            questions += asked
+    times = Counter(question.text for question in questions)
+    unique = [question for question in questions if times[question.text] == 1]
+    random.Random(SEED).shuffle(unique)
+    return unique[:QUESTIONS]
+
+
+def workspaces(
+    trees: Path, repos: Sequence[str], bundle: Path | None, work: Path
+) -> Iterator[tuple[Workspace, list[Question]]]:
+    """Each tree without its docstrings, indexed, with its questions; closed when the next is asked for."""
+    base = trees / "issues_python" if (trees / "issues_python").is_dir() else trees
+    for repo in repos:
+        if not (base / repo).is_dir():
+            continue
+        questions = lay_out(base / repo, work / repo)
+        with Workspace.open(work / repo, index_dir=work / "indexes", bundle=bundle) as workspace:
+            workspace.refresh()
+            yield workspace, questions
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.docstrings", description=__doc__.split("\n")[0])
+    parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
+    parser.add_argument("--repos", default=",".join(REPOS), help="trees to use (default: %(default)s)")
+    parser.add_argument("--bundle", type=Path, help="bundle (default: the one that ships)")
+    args = parser.parse_args(argv)
+    rows = {
+        "words alone": Options(k=10, min_score=0.0, dense=False, rules=False),
+        "exit 0 alone": Options(k=10, min_score=0.0, lexical=False, rules=False),
+        "ranking without a model": Options(k=10, min_score=0.0, dense=False),
+        "everything, exit 0": Options(k=10, min_score=0.0),
+    }
+    repos = args.repos.split(",")
+    ranks: dict[str, list[float]] = {name: [] for name in rows}
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            for workspace, questions in workspaces(args.trees, repos, args.bundle, Path(work)):
+                for name, options in rows.items():
+                    ranks[name] += [_reciprocal_rank(workspace, question, options) for question in questions]
+    except ModstarError as error:
+        print(f"bench.docstrings: {error}", file=sys.stderr)
+        return 2
+    if not next(iter(ranks.values())):
+        print(f"bench.docstrings: none of the trees {args.repos} below {args.trees}", file=sys.stderr)
+        return 2
+    for name, values in ranks.items():
+        scores = np.array(values)
+        mrr = interval(scores)
+        print(
+            f"{name:24} MRR@10 {mrr.mean:.3f} [{mrr.low:.3f}, {mrr.high:.3f}]  recall@1 "
+            f"{(scores == 1).mean():.3f}  recall@10 {(scores > 0).mean():.3f}  ({len(values)} questions)"
+        )
+    return 0
+
+
+def _reciprocal_rank(workspace: Workspace, question: Question, options: Options) -> float:
+    for rank, hit in enumerate(workspace.search(question.text, options).hits, 1):
+        if hit.path == question.path and hit.start_line <= question.line <= hit.end_line:
+            return 1 / rank
+    return 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
