@@ -27,7 +27,7 @@ from bench.sets import RepoSet, SetError, load_repos
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER, MANIFEST
 from modstar_lsp.errors import ModstarError, QueryError
 from modstar_lsp.index import StoredChunk
-from modstar_lsp.search import Options
+from modstar_lsp.search import Options, analyse
 from modstar_lsp.search.ranking import absolute_features
 from modstar_lsp.search.search import gather, order
 from modstar_lsp.workspace import Workspace
@@ -36,7 +36,7 @@ KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a lo
 HITS = 10  # hits of a question that count as examples
 STRANGERS = 2  # other repositories in which each question is asked
 SEED = 7
-FEATURES = ("coverage", "cosine", "name_match", "definition", "stem_match")
+FEATURES = ("coverage", "cosine", "name_match", "definition", "stem_match", "place")
 
 Rows = NDArray[np.float64]
 
@@ -57,9 +57,10 @@ class Examples:
                 query, found = gather(snapshot, space.encoder, text, Options())
             except QueryError:
                 return
-            columns = absolute_features(found, query)
-            for rank, row in enumerate(order(found, query)[:HITS]):
-                self.rows.append([float(columns[name][row]) for name in FEATURES])
+            best = order(found, query)[:HITS]
+            columns = absolute_features(found, query, best)
+            for rank, row in enumerate(best):
+                self.rows.append([float(columns[name][rank]) for name in FEATURES])
                 self.right.append(home and is_right(found.chunks[row]))
                 self.first.append(rank == 0)
                 self.home.append(home)
@@ -74,7 +75,9 @@ def add_repository_questions(examples: Examples, repos: RepoSet, spaces: dict[st
         def holds(chunk: StoredChunk, targets: frozenset[str] = query.targets) -> bool:
             return chunk.path in targets
 
-        for place in (query.repo, *rng.sample(others, min(STRANGERS, len(others)))):
+        # A name that is defined elsewhere too is found there, and rightly so: only sentences go abroad.
+        abroad = [] if analyse(query.text).is_name else rng.sample(others, min(STRANGERS, len(others)))
+        for place in (query.repo, *abroad):
             examples.ask(spaces[place], query.text, place == query.repo, holds)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.index import Index, IndexStatus, Progress, RefreshReport, Snapshot, index_folder
 from modstar_lsp.search import Hit, Options, Results, search, similar
+
+if TYPE_CHECKING:
+    from modstar_lsp.files import Walk
 
 _PROJECT_MARKERS = (".git", ".hg", ".svn", ".jj")
 
@@ -33,8 +37,9 @@ class Workspace:
     rebuilt), else "".
     """
 
-    def __init__(self, root: Path, index: Index, encoder: Encoder) -> None:
+    def __init__(self, root: Path, index: Index, encoder: Encoder, index_dir: Path | None) -> None:
         self.root = root
+        self._index_dir = index_dir
         self.encoder = encoder
         self._index = index
 
@@ -60,12 +65,24 @@ class Workspace:
             raise WorkspaceError(f"{root}: not a folder; name the folder that holds it")
         folder = folder.resolve()
         model = open_bundle(bundle)
+        encoder = Encoder(model)
+        encoder.prepare()
         index = Index.open(index_folder(folder, index_dir), folder, model, write=write)
-        return cls(folder, index, Encoder(model))
+        return cls(folder, index, encoder, index_dir)
 
     @property
     def notice(self) -> str:
         return self._index.notice
+
+    def _walk(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Walk:
+        from modstar_lsp.files import walk
+
+        remembered = tuple(map(list, self._index.filters()))
+        given = (list(include), list(exclude))
+        if any(given) and given != remembered:
+            self._index.remember_filters(*given)
+            remembered = given
+        return walk(self.root, include=remembered[0], exclude=remembered[1])
 
     def refresh(
         self,
@@ -74,11 +91,26 @@ class Workspace:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
     ) -> RefreshReport:
-        """Brings the index up to date; only what changed since the last time is read."""
-        from modstar_lsp.files import walk
+        """Brings the index up to date; only what changed since the last time is read.
 
-        found = walk(self.root, include=include, exclude=exclude)
-        return self._index.refresh(self.encoder, found, progress=progress, cancelled=cancelled)
+        include, exclude: globs that bound the workspace; they are remembered until others are given or the
+        index is cleared.
+        """
+        return self._index.refresh(
+            self.encoder,
+            self._walk(include, exclude),
+            progress=progress,
+            cancelled=cancelled,
+            donors=self._donors(),
+        )
+
+    def _donors(self) -> list[Path]:
+        """Indexes of the repository's other worktrees: a new one takes their deeper vectors over."""
+        if not self._index.is_new():
+            return []
+        from modstar_lsp.files.repository import other_worktrees
+
+        return [index_folder(folder, self._index_dir) for folder in other_worktrees(self.root)]
 
     def deepen(
         self, exit: int, progress: OnProgress | None = None, cancelled: Cancelled | None = None
@@ -125,10 +157,8 @@ class Workspace:
         return self._index.status()
 
     def pending(self) -> int:
-        """How many files of the workspace the index does not know as they stand now; reads no content."""
-        from modstar_lsp.files import walk
-
-        return self._index.pending(walk(self.root))
+        """How many files a refresh would add, read again or remove."""
+        return self._index.pending(self._walk())
 
     def clear(self) -> None:
         """Removes this workspace's index."""

@@ -7,7 +7,6 @@ an interrupt or an error during an import is told like any other.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 import warnings
@@ -28,14 +27,9 @@ DEBUG_VARIABLE = "MODSTAR_DEBUG"
 # starting them costs 10 to 30 ms of a process that lives for 150.
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-# Looking for cyclic garbage takes 12 ms of the imports and finds none: what they make stays. Indexing makes
-# this many objects too, so its garbage is still collected.
-_GARBAGE_THRESHOLD = 100_000
-
 
 def run(program: str, command: Callable[[], int]) -> int:
     """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
-    gc.set_threshold(_GARBAGE_THRESHOLD, 50, 100)
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
     if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from modstar_lsp.encoder.words import WORD
+from modstar_lsp.encoder.words import word_pattern
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse
 
@@ -50,7 +50,7 @@ def asked_words(text: str) -> frozenset[str]:
 def marks(line: str, words: Collection[str]) -> list[tuple[int, int]]:
     """Start and end of each run of asked words in `line`, neighbours joined (`parseJson` is one)."""
     found: list[tuple[int, int]] = []
-    for match in WORD.finditer(line):
+    for match in word_pattern(line).finditer(line):
         if match[0].lower() not in words:
             continue
         start, end = match.span()
@@ -157,4 +157,5 @@ def _with_preamble(lines: Sequence[str], line: int) -> int:
 
 
 def _held(text: str, words: Collection[str]) -> frozenset[str]:
-    return frozenset(word for match in WORD.finditer(text) if (word := match[0].lower()) in words)
+    found = word_pattern(text).findall(text)
+    return frozenset(word for match in found if (word := match.lower()) in words)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from modstar_lsp.encoder.bundle import Bundle
 from modstar_lsp.encoder.static import StaticExit
 from modstar_lsp.encoder.words import split_words
-from modstar_lsp.errors import QueryError
+from modstar_lsp.errors import BundleError, QueryError
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder.graph import GraphExit
@@ -33,8 +34,21 @@ class Encoder:
         self.bundle = bundle
         self._threads = threads
         self._static: StaticExit | None = None
+        self._check: Thread | None = None
         self._graphs: dict[int, GraphExit] = {}
         self._lock = Lock()
+
+    def prepare(self) -> None:
+        """Starts checking the table of exit 0 beside whatever comes next; if it is bad, its first use raises.
+
+        The digest is computed without holding the interpreter: on a second core that hides 5 ms of a query.
+        """
+        self._check = Thread(target=self._check_table, name="modstar-check", daemon=True)
+        self._check.start()
+
+    def _check_table(self) -> None:
+        with suppress(BundleError):
+            self.bundle.verified(self.bundle.static.table)
 
     def encode(self, texts: Sequence[str], exit: int = 0, role: Role = "code") -> NDArray[np.float32]:
         """Unit rows [len(texts), dimension] at depth `exit`; an empty text gives a zero row."""
@@ -47,10 +61,15 @@ class Encoder:
 
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
+        return self._exit_0().encode_words(counts)
+
+    def _exit_0(self) -> StaticExit:
         with self._lock:
             if self._static is None:
+                if self._check is not None:
+                    self._check.join()
                 self._static = StaticExit(self.bundle)
-        return self._static.encode_words(counts)
+            return self._static
 
     def _graph(self, depth: int) -> GraphExit:
         with self._lock:

@@ -28,32 +28,41 @@ WEIGHT_STEPS = 2.0**24
 
 CONTINUATION = "##"
 
+# Pieces looked up by searching the text of the vocabulary (20 to 150 us each) before a dictionary of it is
+# made: that takes 5 ms, which a process that asks one question need not spend.
+SEARCHES = 50
+
 # g: what tf occurrences of a piece count for; the manifest names one (None: as many as there are).
 TF_FUNCTIONS: dict[str, np.ufunc | None] = {"linear": None, "log1p": np.log1p, "sqrt": np.sqrt}
 
 
 class WordPieces:
-    """Greedy longest-match WordPiece on lower-case words, equal to the bundle's tokenizer.json on them."""
+    """Greedy longest-match WordPiece on lower-case words, equal to the bundle's tokenizer.json on them.
 
-    def __init__(self, vocabulary: Sequence[str], max_word_chars: int) -> None:
-        self._ids = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
+    vocabulary: the pieces in the order of their ids, one a line.
+    """
+
+    def __init__(self, vocabulary: str, max_word_chars: int) -> None:
+        self._lines = f"\n{vocabulary}\n"
         self._max_word_chars = max_word_chars
-        self._longest = max(map(len, vocabulary), default=0)
+        self._longest = max_word_chars
+        self._searches = 0
+        self._ids: dict[str, int] | None = None
 
     def split(self, word: str) -> list[int]:
         """Piece ids of `word`; none when it cannot be composed (the tokenizer's <unk>, nothing to exit 0)."""
-        whole = self._ids.get(word)
         length = len(word)
         if length > self._max_word_chars:
             return []
+        id_of = self._search if self._ids is None else self._ids.get
+        whole = id_of(word)
         if whole is not None:
             return [whole]
-        ids = self._ids
         pieces = []
         start, prefix = 0, ""
         while start < length:
             for end in range(min(length, start + self._longest), start, -1):
-                piece = ids.get(prefix + word[start:end])
+                piece = id_of(prefix + word[start:end])
                 if piece is not None:
                     break
             else:
@@ -61,6 +70,17 @@ class WordPieces:
             pieces.append(piece)
             start, prefix = end, CONTINUATION
         return pieces
+
+    def _search(self, piece: str) -> int | None:
+        if self._searches < SEARCHES:
+            self._searches += 1
+            at = self._lines.find(f"\n{piece}\n")
+            return None if at < 0 else self._lines.count("\n", 0, at)
+        if self._ids is None:
+            vocabulary = self._lines[1:-1].split("\n")
+            self._ids = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
+            self._longest = max(map(len, vocabulary))
+        return self._ids.get(piece)
 
 
 class _WordSlots(dict[str, int]):
@@ -86,11 +106,11 @@ class StaticExit:
         try:
             table = np.load(bundle.verified(static.table), mmap_mode="r", allow_pickle=False)
             scales = np.load(bundle.verified(static.scales), allow_pickle=False)
-            vocabulary = bundle.verified(static.vocabulary).read_bytes().decode("utf-8").split("\n")
+            vocabulary = bundle.verified(static.vocabulary).read_bytes().decode("utf-8")
         except (ValueError, OSError):
             table = scales = np.zeros(0)
-            vocabulary = []
-        shape = (len(vocabulary), bundle.dimension)
+            vocabulary = ""
+        shape = (vocabulary.count("\n") + 1, bundle.dimension)
         if table.dtype != np.int8 or table.shape != shape or scales.shape != shape[:1]:
             raise BundleError(
                 f"bundle {bundle.folder}: {static.table} and its vocabulary do not fit; export it again"

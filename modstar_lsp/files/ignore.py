@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 # An ignore file is written by hand; a larger one is not read past this.
@@ -38,8 +39,9 @@ class Patterns:
     __slots__ = ("_literals", "_names", "_paths", "_rules", "_suffixes")
 
     def __init__(self, lines: Iterable[str]) -> None:
-        # (negated, only folders, matches the whole path rather than the name, regex), in order
-        self._rules: list[tuple[bool, bool, bool, re.Pattern[str]]] = []
+        # (negated, only folders, matches the whole path rather than the name, regex), in order. A regex is
+        # compiled when a name gets that far: 30 lines of patterns would take 2 ms.
+        self._rules: list[tuple[bool, bool, bool, str]] = []
         # "Does any pattern match at all?" answered cheaply: exact names, extensions, everything else.
         self._literals: set[str] = set()
         self._suffixes: set[str] = set()
@@ -51,11 +53,9 @@ class Patterns:
                 continue
             negated, folders, anchored, glob = parsed
             expression = _translate(glob)
-            try:
-                compiled = re.compile(expression, re.DOTALL)
-            except re.error:
+            if "[" in glob and not _is_sound(expression):
                 continue
-            self._rules.append((negated, folders, anchored, compiled))
+            self._rules.append((negated, folders, anchored, expression))
             if anchored:
                 paths.append(expression)
             elif _PLAIN.fullmatch(glob):
@@ -86,7 +86,7 @@ class Patterns:
         for negated, folders, anchored, expression in reversed(self._rules):
             if folders and not is_folder:
                 continue
-            if expression.fullmatch(path if anchored else name):
+            if _compiled(expression).fullmatch(path if anchored else name):
                 return not negated
         return None
 
@@ -102,6 +102,20 @@ def read_patterns(path: Path) -> Patterns | None:
         return None
     patterns = Patterns(data.decode("utf-8-sig", "surrogateescape").split("\n"))
     return patterns or None
+
+
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression, re.DOTALL)
+
+
+def _is_sound(expression: str) -> bool:
+    """Whether it is a regex; a bracket expression such as [z-a] makes none."""
+    try:
+        _compiled(expression)
+    except re.error:
+        return False
+    return True
 
 
 def _parse(line: str) -> tuple[bool, bool, bool, str] | None:

@@ -150,7 +150,8 @@ NAMES: dict[str, str] = {
 
 _PREFIXES = (("dockerfile.", "dockerfile"), ("makefile.", "make"), ("jenkinsfile.", "groovy"))
 
-_SHEBANG = re.compile(r"#!\s*\S*?/?(?:env\s+(?:-\S+\s+|\w+=\S*\s+)*)?([A-Za-z+_.-]+?)[\d.]*(?:\s|$)")
+# Compiled when a file has such a line.
+_SHEBANG = r"#!\s*\S*?/?(?:env\s+(?:-\S+\s+|\w+=\S*\s+)*)?([A-Za-z+_.-]+?)[\d.]*(?:\s|$)"
 _INTERPRETERS = {
     "python": "python",
     "pypy": "python",
@@ -236,5 +237,5 @@ def language_by_name(name: str) -> str:
 def _by_shebang(line: str) -> str:
     if not line.startswith("#!"):
         return ""
-    found = _SHEBANG.match(line)
+    found = re.match(_SHEBANG, line)
     return _INTERPRETERS.get(found[1], "") if found else ""

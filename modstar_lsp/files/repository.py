@@ -65,6 +65,23 @@ class Repository:
         return (f"{full}/" if folder else full) in self._tracked
 
 
+def other_worktrees(root: Path) -> list[Path]:
+    """The same folder as `root` in the repository's other worktrees, where it exists."""
+    repository = Repository(root)
+    if repository.top is None or repository.git_folder is None:
+        return []
+    common = _common_folder(repository.git_folder).resolve()
+    tops = [common.parent] if common.name == ".git" else []
+    for named in sorted((common / "worktrees").glob("*/gitdir")):
+        try:
+            tops.append(Path(named.read_text("utf-8").strip()).parent)
+        except (OSError, ValueError):
+            continue
+    here = root.resolve()
+    folders = [top.resolve() / repository.prefix for top in tops]
+    return [folder for folder in folders if folder != here and folder.is_dir()]
+
+
 def _slashes(name: str) -> list[int]:
     return [at for at, char in enumerate(name) if char == "/"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +33,7 @@ _MAX_LENGTH = 0xFFFF
 Detail = tuple[int, int, int, str, str, "str | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A file to read: its stat from the walk, and the digest that the index has for it (b"" for none)."""
 
     path: str
@@ -44,8 +42,7 @@ class Job:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AnalysedFile:
+class AnalysedFile(NamedTuple):
     """What became of a job.
 
     reason: why the file could not be read, else "".  digest: of its text.  chunks: their number, None when
@@ -60,8 +57,7 @@ class AnalysedFile:
     settled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(NamedTuple):
     """Some analysed files; the columns have an entry for each of their chunks, in order.
 
     vectors: of the digests in `embedded`, at exit 0.  postings: of `terms` by number; see `postings.pack`.

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modstar_lsp import __version__
 from modstar_lsp.errors import StoreError
@@ -62,7 +62,7 @@ CREATE TABLE segments(id INTEGER PRIMARY KEY, chunks BLOB, directory BLOB);
 CREATE TABLE postings(id INTEGER PRIMARY KEY, data BLOB);
 """
 # The commits so far, the next free numbers, and how often vectors were renumbered.
-COUNTERS = ("generation", "next_chunk", "next_vector", "next_segment", "sweeps")
+COUNTERS = ("generation", "next_chunk", "next_vector", "next_segment", "sweeps", "pending")
 
 
 class DamagedIndex(StoreError):
@@ -321,6 +321,29 @@ class Database:
         if "readonly" in text:
             return StoreError(f"cannot write the index in {self.folder}: {_WRITABLE}")
         return StoreError(f"cannot use the index in {self.folder} ({text}): free some space or {_ELSEWHERE}")
+
+
+class KnownFile(NamedTuple):
+    """What the index has of a file. skipped: why it could not be read, else None.
+
+    A tuple, since a refresh that finds nothing to do mostly makes these: 5,000 take 1 ms, dataclasses 4.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: bytes
+    skipped: str | None
+    first: int
+    chunks: int
+
+
+def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
+    """All files of the index by path."""
+    rows = connection.execute(
+        "SELECT path, size, mtime_ns, digest, skipped, first, length(lengths) / 2 FROM files"
+    )
+    return {row[0]: KnownFile._make(row) for row in rows}
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:

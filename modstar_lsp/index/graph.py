@@ -12,10 +12,9 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,6 @@ from modstar_lsp.index.vectors import Quantised
 if TYPE_CHECKING:
     from modstar_lsp.index.snapshot import Rows, Snapshot
 
-# Up to here scanning every vector takes less than a millisecond.
-EXACT_SCAN_LIMIT = 20_000
 # Links per vector and width of the search while building: recall@10 of .99 at a search width of 16 on
 # clustered vectors, at half the building time of width 200.
 _M, _EF_CONSTRUCTION = 16, 100
@@ -57,8 +54,7 @@ _SCALARS = (
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """What of a graph holds for one snapshot.
 
     rows: all covered rows, by vector; those of vector number v are `starts[v]:starts[v + 1]`.  uncovered: the
@@ -137,8 +133,7 @@ def is_available() -> bool:
     return find_spec("hnswlib") is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
+class Vectors(NamedTuple):
     """What a graph is built of, free of the snapshot: building takes longer than a snapshot should be held.
 
     exits: of each vector number, 255 for numbers that no chunk refers to.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,7 @@ def renumber(packed: Packed, terms: NDArray[np.int64], first_chunk: int = 0) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Some terms in order; the postings of term t are `starts[t]:starts[t + 1]` of `chunks` and `counts`."""
 
     terms: list[str]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from modstar_lsp.index.analysis import Job
-from modstar_lsp.index.database import WRITER_LOCK, Database, counters
-from modstar_lsp.index.donors import Donors
+from modstar_lsp.index.database import WRITER_LOCK, Database, KnownFile, counters, known_files
 from modstar_lsp.index.lock import FileLock
-from modstar_lsp.index.writer import KnownFile, Writer, known_files
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.files import Skipped, SourceFile, Walk
+    from modstar_lsp.index.analysis import Job
+    from modstar_lsp.index.writer import Writer
 
 # Chunks per commit. A first indexing shows its results this often, about once a second per process.
 COMMIT_CHUNKS = 2_000
@@ -26,8 +24,7 @@ _FIRST_COMMIT_CHUNKS = 500
 _UNSTORABLE_NAME = "its name is not valid Unicode"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """done of total files are read; `path` is the last one."""
 
     stage: str
@@ -40,8 +37,7 @@ OnProgress = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshReport:
+class RefreshReport(NamedTuple):
     """files, chunks: in the index now.  added, changed, removed: files.  skipped: by the walk, or unreadable.
 
     complete: False when it was cancelled, or when another process is still at it.
@@ -57,8 +53,7 @@ class RefreshReport:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Difference:
+class _Difference(NamedTuple):
     jobs: list[Job]
     removed: list[str]
 
@@ -83,6 +78,11 @@ def refresh(
         generation = counters(connection)["generation"]
     if not _differs(files, known):
         return _report(walk, unstorable, known, begin)
+
+    # Only now: a query that finds nothing to do should not load what reads and writes.
+    from modstar_lsp.index.donors import Donors
+    from modstar_lsp.index.writer import Writer
+
     with FileLock(database.folder / WRITER_LOCK) as lock:
         if not lock.acquire(wait, cancelled):
             with database.reading() as connection:
@@ -121,7 +121,6 @@ def _update(
     helpers: int | None,
 ) -> tuple[int, bool]:
     """(files that had changed, whether all was done)."""
-    # Only now: a query that finds nothing to do should not load subprocess and pickle.
     from modstar_lsp.index.crew import Crew, batches, helpers_for
 
     writer.remove(difference.removed)
@@ -141,9 +140,9 @@ def _update(
                 complete = done == total
                 break
             if writer.chunks >= threshold and done < total:
-                writer.commit(last=False)
+                writer.commit(last=False, unread=total - done)
                 threshold = COMMIT_CHUNKS
-    writer.commit(last=True)
+    writer.commit(last=True, unread=total - done)
     return changed, complete
 
 
@@ -172,6 +171,8 @@ def _is_same(file: SourceFile, known: KnownFile | None) -> bool:
 
 
 def _difference(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> _Difference:
+    from modstar_lsp.index.analysis import Job
+
     present = {file.path for file in files}
     jobs = []
     for file in files:

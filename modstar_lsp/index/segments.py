@@ -6,7 +6,7 @@ import sqlite3
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ _FRESH_LEVEL, _MERGED_LEVEL = 1, 6
 _MAX_BLOCKS = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """id: its number in the database.  chunks: its chunk ids, ascending.  alive: which of them live."""
 
     id: int

@@ -18,11 +18,10 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +52,7 @@ _GATHER_SHARE = 0.25
 _PARAMETERS = 900
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
+class StoredChunk(NamedTuple):
     """What the index knows about a chunk; its text is in the file."""
 
     path: str
@@ -67,8 +65,7 @@ class StoredChunk:
     symbols: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(NamedTuple):
     id: int
     rows: Rows  # of each chunk number, -1 for the dead
     first_terms: list[str]  # of each block
@@ -110,9 +107,9 @@ class Snapshot:
     def _load(self) -> None:
         connection = self._connection
         self.generation = _generation(connection)
-        store, sweeps = (
+        store, sweeps, self._pending = (
             connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
-            for key in ("store", "sweeps")
+            for key in ("store", "sweeps", "pending")
         )
         self.numbering = f"{store}.{sweeps}"
         files = connection.execute(
@@ -150,6 +147,12 @@ class Snapshot:
         return segments
 
     # -- pins
+
+    @property
+    def coverage(self) -> float:
+        """The share of the workspace's files that had been read: below 1 during the first indexing."""
+        wanted = len(self.paths) + self._pending
+        return len(self.paths) / wanted if wanted else 1.0
 
     def pin(self, generation: int) -> bool:
         """Whether this still is `generation`, the newest; if so, one more `release` is due."""

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.index import segments
 from modstar_lsp.index.analysis import Analysis
-from modstar_lsp.index.database import COUNTERS, counters, transaction
+from modstar_lsp.index.database import COUNTERS, KnownFile, counters, transaction
 from modstar_lsp.index.donors import Donors
 from modstar_lsp.index.postings import SEGMENT_CHUNKS, renumber
 from modstar_lsp.index.vectors import BLOCK, Quantised
@@ -27,29 +26,6 @@ _SPARE_LEAST = 1_000
 _FREE_SHARE = 0.05
 # Bytes of log that are folded into the database at the end of a refresh; SQLite does the rest when it closes.
 _LOG_BYTES = 1_000_000
-
-
-class KnownFile(NamedTuple):
-    """What the index has of a file. skipped: why it could not be read, else None.
-
-    A tuple, since a refresh that finds nothing to do mostly makes these: 5,000 take 2 ms, dataclasses 9.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    digest: bytes
-    skipped: str | None
-    first: int
-    chunks: int
-
-
-def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
-    """All files of the index by path."""
-    rows = connection.execute(
-        "SELECT path, size, mtime_ns, digest, skipped, first, length(lengths) / 2 FROM files"
-    )
-    return {row[0]: KnownFile._make(row) for row in rows}
 
 
 class Writer:
@@ -80,14 +56,18 @@ class Writer:
         self._analyses.append(analysis)
         self.chunks += len(analysis.details)
 
-    def commit(self, *, last: bool) -> None:
-        """Writes what is pending in one transaction; the last one of a refresh also tidies up."""
+    def commit(self, *, last: bool, unread: int = 0) -> None:
+        """Writes what is pending in one transaction; the last one of a refresh also tidies up.
+
+        unread: files still to be read, so that a search meanwhile can say how much it knows.
+        """
         analyses, gone = self._analyses, self._gone
         self._analyses, self._gone, self.chunks = [], [], 0
         connection = self._connection
         with transaction(connection):
             counts = counters(connection)
             counts["generation"] += 1
+            counts["pending"] = unread
             self._drop(gone, counts["generation"])
             for some in _portions(analyses):
                 self._write(some, counts)

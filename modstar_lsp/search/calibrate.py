@@ -9,16 +9,17 @@ development questions asked in their own repository (the right file is positive)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.errors import BundleError
+
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(NamedTuple):
     """weights: of each absolute feature.  threshold: below it a hit is no good match."""
 
     bias: float
@@ -34,17 +35,28 @@ class Calibration:
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, object]) -> Calibration:
-        """The bundle's own calibration, the default when it has none."""
+        """The bundle's own calibration, the default when it has none. Raises BundleError when it is none."""
         if not manifest:
             return DEFAULT
-        weights = manifest["weights"]
-        assert isinstance(weights, Mapping)
-        return cls(float(str(manifest["bias"])), dict(weights), float(str(manifest["threshold"])))
+        weights = manifest.get("weights")
+        numbers = [manifest.get("bias"), manifest.get("threshold")]
+        if not isinstance(weights, Mapping) or not set(weights) <= set(DEFAULT.weights):
+            raise BundleError("the model's calibration is of another version: calibrate or export it again")
+        if not all(isinstance(number, int | float) for number in (*numbers, *weights.values())):
+            raise BundleError("the model's calibration is damaged: calibrate or export it again")
+        return cls(float(str(numbers[0])), dict(weights), float(str(numbers[1])))
 
 
 # For bundles without their own: fitted on exit 0 of the first default bundle.
 DEFAULT = Calibration(
-    bias=-5.66,
-    weights={"coverage": 1.11, "cosine": 5.57, "name_match": 0.18, "definition": 0.98, "stem_match": 2.44},
-    threshold=0.044,
+    bias=-6.03,
+    weights={
+        "coverage": 1.33,
+        "cosine": 4.6,
+        "name_match": 0.11,
+        "definition": 0.52,
+        "stem_match": 2.96,
+        "place": 2.0,
+    },
+    threshold=0.145,
 )

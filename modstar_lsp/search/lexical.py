@@ -8,7 +8,7 @@ that no stemmer's mistakes are baked into the postings and an exact spelling sti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,7 @@ _MIN_STEM = 3
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class LexicalScores:
+class LexicalScores(NamedTuple):
     """BM25 of every living chunk and of every file, and how much of the question each chunk holds.
 
     chunks: float32 [n].  files: float32 [files].  coverage: float32 [n], the share of the question's

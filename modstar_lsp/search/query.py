@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
@@ -25,8 +25,7 @@ _NAME = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->|/|\\)[^\W\d]\w*)*")
 _CASE_BORDER = re.compile(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]|_\w|\w_")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A question, analysed once.
 
     text: as asked.  words: lower-case words, in order, at most MAX_WORDS.  terms: the distinct words and

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,16 @@ Rows = NDArray[np.int32]
 
 
 class Terms:
-    """The words of a question with their idf, and how well other words cover them; answers are kept."""
+    """The words of a question with their idf, and how well other words cover them; answers are kept.
+
+    Plain floats: a question has a handful of words and a name two or three, too few for numpy to pay.
+    """
 
     def __init__(self, idf: Mapping[str, float]) -> None:
-        self._words = tuple(idf)
-        self._weights = np.array(list(idf.values()), np.float32) / max(sum(idf.values()), 1e-6)
-        self._same: dict[str, Floats] = {}
-        self._covers: dict[tuple[str, ...], tuple[float, float]] = {}
+        total = max(sum(idf.values()), 1e-6)
+        self._weights = [(term, weight / total) for term, weight in idf.items()]
+        self._same: dict[str, list[float]] = {}
+        self._covers: dict[tuple[str, ...], tuple[float, float]] = {(): (0.0, 0.0)}
 
     def held_by(self, words: tuple[str, ...]) -> float:
         """The share of the question's weight that `words` hold, 0..1."""
@@ -42,21 +45,23 @@ class Terms:
         return 2 * held * asked / (held + asked) if held and asked else 0.0
 
     def _cover(self, words: tuple[str, ...]) -> tuple[float, float]:
-        if not words or not self._words:
-            return 0.0, 0.0
-        if words not in self._covers:
-            same = np.array([self._sameness(word) for word in words], np.float32)
-            self._covers[words] = float(same.max(axis=0) @ self._weights), float(same.max(axis=1).mean())
-        return self._covers[words]
+        known = self._covers.get(words)
+        if known is None:
+            rows = [row for row in map(self._sameness, words) if row]
+            held = sum(weight * max(column) for (_, weight), column in zip(self._weights, zip(*rows)))  # noqa: B905
+            known = self._covers[words] = held, sum(map(max, rows)) / len(words)
+        return known
 
-    def _sameness(self, word: str) -> Floats:
-        if word not in self._same:
-            self._same[word] = np.array([same_word(word, term) for term in self._words], np.float32)
-        return self._same[word]
+    def _sameness(self, word: str) -> list[float]:
+        """How much `word` is each word of the question; empty when it is none."""
+        row = self._same.get(word)
+        if row is None:
+            row = [same_word(word, term) for term, _ in self._weights]
+            row = self._same[word] = row if any(row) else []
+        return row
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The chunks that may answer, column by column (m rows).
 
     rows: their rows in the snapshot.  files: the file of each.  lexical: BM25.  coverage: the share of the
@@ -73,6 +78,8 @@ class Candidates:
     terms: Terms
 
 
+# A name says itself: near ones (`Request` for `Response`) are not what was asked for.
+NAME_DENSE = 0.3
 # `parse json` is as good as `parseJson`, but for the case that nobody typed.
 SPELLED = 0.8
 
@@ -85,8 +92,8 @@ def lexical(candidates: Candidates, query: Query) -> Floats:
 
 
 def dense(candidates: Candidates, query: Query) -> Floats:
-    """Cosine to the question, standardised over the candidates and cut to -3..3."""
-    return _standardised(candidates.dense)
+    """Cosine to the question, standardised over the candidates and cut to -3..3; less for a bare name."""
+    return _standardised(candidates.dense) * np.float32(NAME_DENSE if query.is_name else 1)
 
 
 def name_match(candidates: Candidates, query: Query) -> Floats:
@@ -219,10 +226,16 @@ SIMILAR_WEIGHTS: dict[str, float] = {
 }
 
 
-def absolute_features(candidates: Candidates, query: Query) -> dict[str, Floats]:
-    """What a candidate has whatever the others have: comparable between questions."""
-    own = {rule.__name__: rule(candidates, query) for rule in (name_match, definition, stem_match)}
-    return own | {"coverage": candidates.coverage, "cosine": candidates.dense}
+def absolute_features(candidates: Candidates, query: Query, best: NDArray[np.intp]) -> dict[str, Floats]:
+    """What the hits `best` (places among the candidates, in rank order) have that compares between questions.
+
+    `place` is the reciprocal rank.
+    """
+    columns = {rule.__name__: rule(candidates, query)[best] for rule in (name_match, definition, stem_match)}
+    columns["coverage"] = candidates.coverage[best]
+    columns["cosine"] = candidates.dense[best]
+    columns["place"] = (1 / np.arange(1, best.size + 1)).astype(np.float32)
+    return columns
 
 
 def features(candidates: Candidates, query: Query, rules: Sequence[str]) -> Floats:
@@ -242,7 +255,8 @@ def _standardised(values: Floats) -> Floats:
 
 
 def _path_flags(candidates: Candidates, pattern: re.Pattern[str]) -> Floats:
-    return np.array([bool(pattern.search(chunk.path)) for chunk in candidates.chunks], np.float32)
+    flags = {path: float(bool(pattern.search(path))) for path in {chunk.path for chunk in candidates.chunks}}
+    return np.array([flags[chunk.path] for chunk in candidates.chunks], np.float32)
 
 
 @lru_cache(maxsize=16384)

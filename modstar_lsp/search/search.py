@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,7 @@ Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How to search.
 
     k: hits at most.  languages: only these ("python").  globs: only paths that match one of them.
@@ -52,8 +52,7 @@ class Options:
     rules: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One place that answers.
 
     path: relative to the workspace, with `/`.  start_line, end_line: 1-based, inclusive.  score: how
@@ -69,12 +68,11 @@ class Hit:
     kind: str
     language: str
     score: float
-    explanation: Mapping[str, float] = field(default_factory=dict)
+    explanation: Mapping[str, float] = MappingProxyType({})
     symbols: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(NamedTuple):
     """Hits in rank order.
 
     closest: when there is no hit, the best place that fell short of the threshold.  coverage: the share
@@ -162,7 +160,7 @@ def _ranked(
     rules = _rules(options, weights)
     addends = _addends(found, query, rules, weights)
     best = _spread_over_files(addends.sum(axis=1), found.files)[: options.k]
-    likely = calibration.probability(absolute_features(found, query))[best]
+    likely = calibration.probability(absolute_features(found, query, best))
     likely = np.minimum.accumulate(likely) if likely.size else likely
     threshold = calibration.threshold if options.min_score is None else options.min_score
 
@@ -185,7 +183,7 @@ def _ranked(
 
     hits = tuple(hit(place) for place in range(best.size) if likely[place] >= threshold)
     closest = hit(0) if best.size and not hits else None
-    return Results(hits, closest, getattr(snapshot, "coverage", 1.0), time.perf_counter() - begin)
+    return Results(hits, closest, snapshot.coverage, time.perf_counter() - begin)
 
 
 def _addends(found: Candidates, query: Query, rules: Sequence[str], weights: Mapping[str, float]) -> Floats:

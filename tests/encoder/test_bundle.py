@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from export.manifest import update_manifest
@@ -47,6 +48,19 @@ def test_a_tampered_byte_is_noticed_when_the_file_is_loaded(bundle_folder: Path)
         Encoder(open_bundle(bundle_folder)).encode(["parse"])
     with pytest.raises(BundleError, match=r"static\.npy was altered"):
         open_bundle(bundle_folder).verify()
+
+
+def test_what_the_check_beside_finds_is_raised_where_the_encoder_is_used(bundle_folder: Path) -> None:
+    sound = Encoder(open_bundle(bundle_folder))
+    sound.prepare()
+    assert np.array_equal(sound.encode(["parse"]), Encoder(open_bundle(bundle_folder)).encode(["parse"]))
+    table = bundle_folder / "static.npy"
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    altered = Encoder(open_bundle(bundle_folder))
+    altered.prepare()
+    for _ in range(2):
+        with pytest.raises(BundleError, match=r"static\.npy was altered or damaged"):
+            altered.encode(["parse"])
 
 
 def test_a_truncated_file_is_noticed_at_once(bundle_folder: Path) -> None:

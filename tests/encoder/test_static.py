@@ -19,6 +19,8 @@ from modstar_lsp.errors import QueryError
 from tests.encoder.random_bundle import DIMENSION, PIECES, SPECIALS, make_bundle
 from train.tokenizer import empty_tokenizer
 
+WORD_PIECES = WordPieces("\n".join(PIECES), 100)
+
 TEXTS = [
     "def parseJSON(file): return retry(uploads)",
     "parse parse parse json",
@@ -34,7 +36,7 @@ def reference(folder: Path, text: str, tf: str) -> np.ndarray:
     table = np.load(folder / "static.npy").astype(np.float64) * np.load(folder / "static-scales.npy")[:, None]
     pieces: Counter[int] = Counter()
     for word, count in Counter(split_words(text)).items():
-        for piece in WordPieces(PIECES, 100).split(word):
+        for piece in WORD_PIECES.split(word):
             pieces[piece] += count
     weight = {"linear": lambda x: x, "log1p": np.log1p, "sqrt": np.sqrt}[tf]
     total = sum((weight(count) * table[piece] for piece, count in pieces.items()), np.zeros(DIMENSION))
@@ -92,7 +94,6 @@ def test_a_megabyte_of_text_is_encoded(bundle_folder: Path) -> None:
 
 
 TOKENIZER: Tokenizer = empty_tokenizer({piece: number for number, piece in enumerate(PIECES)})
-WORD_PIECES = WordPieces(PIECES, 100)
 IGNORED = {*range(len(SPECIALS)), *(PIECES.index(mark) for mark in "(_.")}
 code_like = st.text(
     st.one_of(st.sampled_from("aZbéÉ日本09_ .()İßſıΩKÅſẞŉǅΣς\n"), st.characters())
@@ -109,6 +110,13 @@ def test_word_pieces_are_those_of_the_tokenizer(text: str) -> None:
     ours = [piece for word in split_words(text) for piece in WORD_PIECES.split(word)]
     theirs = TOKENIZER.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False).ids
     assert ours == [piece for piece in theirs if piece not in IGNORED]
+
+
+@given(code_like)
+def test_the_first_words_have_the_same_pieces_as_later_ones(text: str) -> None:
+    fresh = WordPieces("\n".join(PIECES), 100)
+    for word in split_words(text):
+        assert fresh.split(word) == WORD_PIECES.split(word)
 
 
 @given(st.text(st.sampled_from("abcdprsejonuplig0123"), max_size=40))

@@ -33,7 +33,7 @@ def functions(prefix: str, count: int) -> str:
 @pytest.fixture
 def large(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     """An index that counts as large enough for a graph."""
-    monkeypatch.setattr(graph, "EXACT_SCAN_LIMIT", 100)
+    monkeypatch.setattr("modstar_lsp.index.index.EXACT_SCAN_LIMIT", 100)
     for number in range(4):
         tree.write(f"part{number}.py", functions(f"part{number}", 150))
     with tree.open() as index:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modstar_lsp.encoder.words import split_words
+from modstar_lsp.encoder.words import _any_word, split_words, word_pattern
+from modstar_lsp.search.candidates import glob_regex
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse, name_parts
 from modstar_lsp.search.ranking import same_word, stem
-from modstar_lsp.search.candidates import glob_regex
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ def test_words_are_lower_case_pieces_of_the_text_without_separators(text: str) -
         assert word
         assert word == word.lower()
         assert not re.search(r"[\s_]", word)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_has_the_same_words_by_both_patterns(text: str) -> None:
+    assert word_pattern(text) is not _any_word()
+    assert word_pattern(text).findall(text) == _any_word().findall(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""`python -m train`: all the way from pairs to a scored checkpoint, and one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoModel
+
+from train.__main__ import main
+
+WORDS = ["open", "close", "sort", "find", "sum", "list", "file", "user", "date", "page", "tree", "node"]
+
+
+def lay_out(root: Path) -> tuple[Path, Path, Path]:
+    """(corpus, evaluation sets, configuration) in miniature."""
+    corpus, sets = root / "corpus", root / "eval" / "odex_en"
+    corpus.mkdir()
+    sets.mkdir(parents=True)
+    rows = [
+        {
+            "text": f"{a} the {b}",
+            "code": f"def {a}_{b}(x):\n    return {b}.{a}(x)",
+            "lang": "python",
+            "name": f"{a}_{b}",
+            "path": f"src/{b}.py",
+            "src": f"own{len(a)}+{b}",
+        }
+        for a in WORDS
+        for b in WORDS
+        if a != b
+    ]
+    (corpus / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\nbroken\n", encoding="utf-8")
+    queries = [{"id": f"q{i}", "text": row["text"], "lang": "python"} for i, row in enumerate(rows[:20])]
+    documents = [{"id": f"d{i}", "code": row["code"], "lang": "python"} for i, row in enumerate(rows[:20])]
+    (sets / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)), encoding="utf-8")
+    (sets / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)), encoding="utf-8")
+    qrels = ["query-id\tcorpus-id\tscore", *(f"q{i}\td{i}\t1" for i in range(20))]
+    (sets / "qrels.tsv").write_text("\n".join(qrels), encoding="utf-8")
+    config = root / "mini.json"
+    mini = json.loads((Path(__file__).parents[2] / "train/configs/tiny.json").read_text(encoding="utf-8"))
+    mini["fit"] |= {"steps": 4, "evaluate_steps": 2}
+    config.write_text(json.dumps(mini), encoding="utf-8")
+    return corpus, root / "eval", config
+
+
+def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, sets, config = lay_out(tmp_path)
+    data = ["--data", str(corpus)]
+    out = {stage: str(tmp_path / stage) for stage in ("tokenizer", "exit0", "fit")}
+    assert main(["tokenizer", *data, "--size", "300", "--out", out["tokenizer"]]) == 0
+    told = ["--config", str(config), "--eval", str(sets)]
+    assert (
+        main(
+            ["exit0", *data, *told, "--tokenizer", out["tokenizer"], "--variants", "1", "--out", out["exit0"]]
+        )
+        == 0
+    )
+    assert main(["fit", *data, *told, "--init", out["exit0"], "--out", out["fit"], "--minutes", "1e-9"]) == 3
+    assert main(["fit", *data, *told, "--init", out["exit0"], "--out", out["fit"]]) == 0
+    assert "1 broken lines" in capsys.readouterr().out
+    model = AutoModel.from_pretrained(out["fit"])
+    assert model.depths == [0, 1, 2] and model.config.training["fit"]["steps"] == 4
+
+    scores = tmp_path / "scores.json"
+    told = ["--checkpoint", out["fit"], "--eval", str(sets), "--cross", "--out", str(scores)]
+    assert main(["evaluate", *told]) == 0
+    assert "| odex_en |" in capsys.readouterr().out
+    assert set(json.loads(scores.read_text())) >= {"BM25", "exit 0", "exit 2", "2 asks 0"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tokenizer", "--data", "nowhere", "--out", "x"],
+        ["plan", "no-such-config"],
+        ["exit0", "--data", "nowhere", "--tokenizer", "nowhere", "--out", "x"],
+        ["fit", "--data", "nowhere", "--config", "tiny", "--out", "x"],
+        ["evaluate", "--checkpoint", "nowhere", "--eval", "nowhere"],
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("train: ") or told.startswith("train.plan: ")
+    assert "\n" not in told
+
+
+def test_help_explains_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    told = capsys.readouterr().out
+    assert all(stage in told for stage in ("tokenizer", "exit0", "fit", "evaluate", "plan"))

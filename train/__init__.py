@@ -1,0 +1,1 @@
+"""Data -> tokenizer -> multi-exit training -> checkpoint. Needs torch; the runtime never imports it."""
