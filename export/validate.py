@@ -18,8 +18,8 @@ from export.errors import ExportError
 # An exit that falls below either is not written. int8 with a scale a row measures .998 and above even on
 # random weights; a single scale for the embedding table has been seen at .35.
 LEAST_COSINE = 0.99
-# A text this close to torch's tenth is as good as it: whole cosines differ by .01 and more between answers.
-TIE = 0.005
+# A text is as good as torch's tenth when it falls short by less than this share of the cosines' spread.
+TIE = 0.05
 LEAST_OVERLAP = 0.95
 
 TOP = 10
@@ -69,7 +69,7 @@ def fidelity(reference: Encode, candidate: Encode, texts: Sequence[str], queries
     truth, guess = reference(queries) @ expected.T, candidate(queries) @ found.T
     picked = np.take_along_axis(truth, _top(guess), axis=1)
     tenth = np.take_along_axis(truth, _top(truth), axis=1)[:, -1:]
-    shared = picked >= tenth - TIE
+    shared = picked >= tenth - TIE * truth.std(axis=1, keepdims=True)
     return Fidelity(
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
