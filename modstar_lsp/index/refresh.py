@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # Chunks per commit. A first indexing shows its results this often, about once a second per process.
 COMMIT_CHUNKS = 2_000
-# The first commit comes sooner, since nothing at all is found before it.
-_FIRST_COMMIT_CHUNKS = 500
+# The first commit comes after this many seconds: nothing at all is found before it. A small workspace is
+# done by then, and saves the second commit (6 % of its first answer).
+_FIRST_COMMIT_SECONDS = 0.5
 
 _UNSTORABLE_NAME = "its name is not valid Unicode"
 
@@ -126,7 +127,8 @@ def _update(
     writer.remove(difference.removed)
     total, done, changed = len(difference.jobs), 0, 0
     known = set(writer.known)
-    threshold = COMMIT_CHUNKS if known else _FIRST_COMMIT_CHUNKS
+    begin = time.perf_counter()
+    nothing_yet = not known
     number = helpers_for(difference.jobs) if helpers is None else helpers
     complete = True
     with Crew(root, encoder, writer.is_known, number) as crew:
@@ -139,9 +141,10 @@ def _update(
             if cancelled is not None and cancelled():
                 complete = done == total
                 break
-            if writer.chunks >= threshold and done < total:
+            early = nothing_yet and time.perf_counter() - begin > _FIRST_COMMIT_SECONDS
+            if (early or writer.chunks >= COMMIT_CHUNKS) and done < total:
                 writer.commit(last=False, unread=total - done)
-                threshold = COMMIT_CHUNKS
+                nothing_yet = False
     writer.commit(last=True, unread=total - done)
     return changed, complete
 
