@@ -28,6 +28,8 @@ from modstar_lsp.search.ranking import (
 
 # Each further chunk of one file loses this much of its raw score: ten places should not be one file.
 REPEAT_PENALTY = 0.25
+# Behind a good first hit those are shown too that have this share of what the first needs.
+FOLLOWERS = 0.2
 
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -37,7 +39,8 @@ class Options(NamedTuple):
     """How to search.
 
     k: hits at most.  languages: only these ("python").  globs: only paths that match one of them.
-    min_score: calibrated score (0..1) below which nothing is shown; None: the bundle's own threshold.
+    min_score: calibrated score (0..1) below which nothing is shown; None: the bundle's own threshold for the
+    first hit, less for those behind it.
     exit: the exit that embeds the question; None: exit 0.  lexical, dense, rules: parts switched off to
     measure what they are worth.
     """
@@ -162,7 +165,10 @@ def _ranked(
     best = _spread_over_files(addends.sum(axis=1), found.files)[: options.k]
     likely = calibration.probability(absolute_features(found, query, best))
     likely = np.minimum.accumulate(likely) if likely.size else likely
-    threshold = calibration.threshold if options.min_score is None else options.min_score
+    threshold = options.min_score
+    if threshold is None:  # the first hit decides whether there is an answer; then weaker ones may follow
+        answered = likely.size and likely[0] >= calibration.threshold
+        threshold = FOLLOWERS * calibration.threshold if answered else calibration.threshold
 
     def hit(place: int) -> Hit:
         row = int(best[place])

@@ -84,7 +84,7 @@ def test_progress_is_drawn_on_a_terminal_and_taken_away(shell: Shell) -> None:
     from tests.cli.terminals import on_terminal
 
     body = "\n".join(f"def step_{n}(value):\n    return value * {n}\n" for n in range(200))
-    write_files(shell.cwd, {f"src/big{n}.py": f"# {n}\n{body}" for n in range(80)})
+    write_files(shell.cwd, {f"src/big{n}.py": f"# {n}\n{body}" for n in range(240)})
     seen = on_terminal(shell, "query", "parse_json", "-k", "1", columns=70)
     assert seen.status == 0
     bars = [frame for frame in seen.screen.split("\r\x1b[K") if "%" in frame and "█" in frame + "░"]
