@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from modstar_lsp.files import Walk
 
 _PROJECT_MARKERS = (".git", ".hg", ".svn", ".jj")
+# The note in the index of the globs that it was made with.
+_FILTERS = "filters"
 
 OnProgress = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
@@ -77,10 +80,11 @@ class Workspace:
     def _walk(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Walk:
         from modstar_lsp.files import walk
 
-        remembered = tuple(map(list, self._index.filters()))
-        given = (list(include), list(exclude))
+        note = self._index.remembered(_FILTERS)
+        given = [list(include), list(exclude)]
+        remembered: list[list[str]] = json.loads(note) if note else [[], []]
         if any(given) and given != remembered:
-            self._index.remember_filters(*given)
+            self._index.remember(_FILTERS, json.dumps(given))
             remembered = given
         return walk(self.root, include=remembered[0], exclude=remembered[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modstar_lsp.errors import WorkspaceError
+from modstar_lsp.errors import BundleError, WorkspaceError
 from modstar_lsp.index import Progress
 from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace, project_root
@@ -146,3 +147,28 @@ def test_a_second_worktree_takes_over_the_deeper_vectors(tmp_path: Path) -> None
     with Workspace.open(tmp_path / "other", index_dir=tmp_path / "indexes") as workspace:
         workspace.refresh()
         assert workspace.status().coverage == {deepest: 1}
+
+
+def test_a_model_damaged_after_it_was_found_right_is_noticed(
+    open_workspace: Callable[[], Workspace], tmp_path: Path
+) -> None:
+    with open_workspace() as workspace:
+        root, folder = workspace.root, tmp_path / "bundle"
+        shutil.copytree(workspace.encoder.bundle.folder, folder)
+    for _ in range(2):
+        with Workspace.open(root, index_dir=tmp_path / "own", bundle=folder) as workspace:
+            workspace.refresh()
+            assert workspace.search("weigh a parcel", EVERYTHING).hits
+    table = folder / "static.npy"
+    before = table.stat()
+    with table.open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)
+        file.seek(5000)
+        file.write(bytes([byte[0] ^ 1]))
+    os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with (
+        Workspace.open(root, index_dir=tmp_path / "own", bundle=folder) as workspace,
+        pytest.raises(BundleError),
+    ):
+        workspace.search("weigh a parcel", EVERYTHING)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -172,21 +171,21 @@ class Index:
 
         return pending(self._database, walk)
 
-    def filters(self) -> tuple[list[str], list[str]]:
-        """The include and exclude globs that the workspace was last indexed with."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'filters'").fetchone()
-        include, exclude = json.loads(row[0]) if row else ([], [])
-        return include, exclude
+    def remembered(self, key: str) -> str:
+        """What `remember` was told under `key`, "" when nothing."""
+        with self._lock:
+            self._generation()
+            assert self._watch is not None
+            row = self._watch.execute("SELECT value FROM meta WHERE key = ?", (f"note.{key}",)).fetchone()
+        return row[0] if row else ""
 
     # -- writing
 
-    def remember_filters(self, include: Sequence[str], exclude: Sequence[str]) -> None:
-        """Later refreshes that name no globs of their own use these. Raises StoreError."""
+    def remember(self, key: str, text: str) -> None:
+        """Keeps a note beside the index until the index is cleared or rebuilt. Raises StoreError."""
         self._check_writable()
         with self._database.writing() as connection, transaction(connection):
-            row = ("filters", json.dumps([list(include), list(exclude)]))
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note.{key}", text))
 
     def refresh(
         self,
