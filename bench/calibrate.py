@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from bench import docstrings
 from bench.sets import RepoSet, SetError, load_repos
-from modstar_lsp.encoder.bundle import DEFAULT_FOLDER, MANIFEST
+from export.manifest import update_manifest
+from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
 from modstar_lsp.errors import ModstarError, QueryError
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options, analyse
+from modstar_lsp.search.calibrate import DEFAULT
 from modstar_lsp.search.ranking import absolute_features
 from modstar_lsp.search.search import gather, order
 from modstar_lsp.workspace import Workspace
@@ -36,7 +38,7 @@ KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a lo
 HITS = 10  # hits of a question that count as examples
 STRANGERS = 2  # other repositories in which each question is asked
 SEED = 7
-FEATURES = ("coverage", "cosine", "name_match", "definition", "stem_match", "place")
+FEATURES = tuple(DEFAULT.weights)  # what the runtime knows how to weigh
 
 Rows = NDArray[np.float64]
 
@@ -157,10 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"score {low:.1f}-{low + 0.1:.1f}: {inside.sum():6d} hits, {right[inside].mean():.2f} right"
             )
     if args.write:
-        manifest = args.bundle / MANIFEST
-        content = json.loads(manifest.read_text("utf-8"))
-        content["calibration"] = fitted
-        manifest.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        update_manifest(args.bundle, calibration=fitted)
     return 0
 
 

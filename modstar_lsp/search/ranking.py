@@ -77,6 +77,18 @@ class Candidates(NamedTuple):
     chunks: Sequence[StoredChunk]
     terms: Terms
 
+    def at(self, places: NDArray[np.intp]) -> Candidates:
+        """The candidates at `places`, in that order."""
+        return Candidates(
+            self.rows[places],
+            self.files[places],
+            self.lexical[places],
+            self.coverage[places],
+            self.dense[places],
+            [self.chunks[place] for place in places],
+            self.terms,
+        )
+
 
 # A name says itself: near ones (`Request` for `Response`) are not what was asked for.
 NAME_DENSE = 0.3
@@ -231,9 +243,10 @@ def absolute_features(candidates: Candidates, query: Query, best: NDArray[np.int
 
     `place` is the reciprocal rank.
     """
-    columns = {rule.__name__: rule(candidates, query)[best] for rule in (name_match, definition, stem_match)}
-    columns["coverage"] = candidates.coverage[best]
-    columns["cosine"] = candidates.dense[best]
+    hits = candidates.at(best)
+    columns = {rule.__name__: rule(hits, query) for rule in (name_match, definition, stem_match)}
+    columns["coverage"] = hits.coverage
+    columns["cosine"] = hits.dense
     columns["place"] = (1 / np.arange(1, best.size + 1)).astype(np.float32)
     return columns
 

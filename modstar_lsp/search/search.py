@@ -145,7 +145,7 @@ def _check(options: Options) -> None:
 def order(
     found: Candidates, query: Query, options: Options | None = None, weights: Mapping[str, float] = WEIGHTS
 ) -> NDArray[np.intp]:
-    """The places of `pool` from best to worst."""
+    """The places among `found` from best to worst."""
     return _spread_over_files(
         _addends(found, query, _rules(options or Options(), weights), weights).sum(axis=1), found.files
     )
