@@ -15,7 +15,7 @@ from typing import Any
 from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint
 from export.errors import ExportError
 from export.manifest import update_manifest, write_manifest
-from export.static import vocabulary_of, write_static
+from export.static import NO_PIECE, vocabulary_of, write_no_static, write_static
 from export.validate import Encode, fidelity, read_texts, torch_encoder
 from modstar_lsp import __version__
 from modstar_lsp.encoder import Encoder, Exit, open_bundle
@@ -53,7 +53,7 @@ def export_bundle(
     depths = _chosen(checkpoint, options.exits)
     max_tokens = min(options.max_tokens, checkpoint.config.max_position_embeddings)
     with _replacing(target) as folder:
-        fields = _write_parts(checkpoint, depths, max_tokens, options, folder)
+        fields = _write_parts(checkpoint, depths, max_tokens, options, texts, folder)
         write_manifest(folder, fields)
         figures = _validate(checkpoint, folder, max_tokens, texts, queries, report)
         update_manifest(folder, validation={"exits": figures, "tools": _tool_versions()})
@@ -66,7 +66,8 @@ def check_bundle(folder: Path) -> str:
     bundle = open_bundle(folder)
     bundle.verify()
     encoder = Encoder(bundle)
-    for candidate in bundle.exits:
+    vocabulary = bundle.verified(bundle.static.vocabulary).read_text("utf-8")
+    for candidate in bundle.exits[1:] if vocabulary == NO_PIECE else bundle.exits:
         if not encoder.encode(["read a json file"], candidate.depth).any():
             raise ExportError(f"{folder}: exit {candidate.depth} answers with nothing")
     depths = ", ".join(str(candidate.depth) for candidate in bundle.exits)
@@ -81,6 +82,12 @@ def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
     missing = [depth for depth in depths if depth not in have]
     if missing:
         raise ExportError(f"{checkpoint.folder} has no exit {missing[0]}; it has {', '.join(map(str, have))}")
+    if len(depths) > 1 and not checkpoint.config.training.get("shared_space", True):
+        raise ExportError(
+            f"{checkpoint.folder}: each exit has a space of its own; choose one, e.g. --exits {depths[-1]}"
+        )
+    if not checkpoint.has_exit0:
+        return depths
     if 0 not in depths:
         raise ExportError("a bundle needs exit 0: the first answer comes from it")
     if checkpoint.config.exit0_tf not in TF_WEIGHTS:
@@ -89,25 +96,34 @@ def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
 
 
 def _write_parts(
-    checkpoint: Checkpoint, depths: list[int], max_tokens: int, options: Options, folder: Path
+    checkpoint: Checkpoint,
+    depths: list[int],
+    max_tokens: int,
+    options: Options,
+    texts: list[str],
+    folder: Path,
 ) -> dict[str, Any]:
     """Write every file but the manifest; returns the manifest's fields."""
     config = checkpoint.config
     tokenizer = json.loads(checkpoint.tokenizer_json)
     (folder / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), "utf-8")
-    static = write_static(
-        folder,
-        checkpoint.model.fold_exit0().numpy(),
-        vocabulary_of(tokenizer, config.vocab_size),
-        config.exit0_tf,
-        tokenizer["model"]["max_input_chars_per_word"],
-    )
+    if checkpoint.has_exit0:
+        pieces = vocabulary_of(tokenizer, config.vocab_size)
+        static = write_static(
+            folder,
+            checkpoint.model.fold_exit0().numpy()[: len(pieces)],
+            pieces,
+            config.exit0_tf,
+            tokenizer["model"]["max_input_chars_per_word"],
+        )
+    else:
+        static = write_no_static(folder, config.dimension)
     exits = [{"depth": 0, "dimension": config.dimension, "precision": "int8", "file": static["table"]}]
     gpu = None
-    if depths[1:]:
+    if deeper := [depth for depth in depths if depth]:
         from export.graphs import write_graphs
 
-        graphs, gpu = write_graphs(checkpoint, depths[1:], max_tokens, options.fp16, folder)
+        graphs, gpu = write_graphs(checkpoint, deeper, max_tokens, options.fp16, texts, folder)
         exits += graphs
     return {
         "name": options.name or checkpoint.folder.resolve().name,
@@ -116,6 +132,7 @@ def _write_parts(
         "dimension": config.dimension,
         "max_tokens": max_tokens,
         "prompts": {role: config.training.get("prompts", {}).get(role, "") for role in ("code", "query")},
+        "paired_prompts": bool(config.training.get("paired_prompts", False)),
         "tokenizer": TOKENIZER,
         "static": static,
         "exits": exits,
@@ -140,13 +157,22 @@ def _validate(
 ) -> dict[str, Any]:
     """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails."""
     bundle = open_bundle(folder)
-    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), Encoder(bundle).encode)]
+    bag = Encoder(bundle).encode
+    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), bag)] if checkpoint.has_exit0 else []
     if bundle.exits[1:]:
         from modstar_lsp.encoder.graph import GraphExit
 
-        candidates += [(str(exit.depth), exit, GraphExit(bundle, exit).encode) for exit in bundle.exits[1:]]
+        def encoder(exit: Exit) -> Encode:
+            graph = GraphExit(bundle, exit)
+            return lambda texts: graph.encode(texts, bags=bag(texts) if exit.residual else None)
+
+        candidates += [(str(exit.depth), exit, encoder(exit)) for exit in bundle.exits[1:]]
         if bundle.gpu is not None:
-            candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, GraphExit(bundle, bundle.gpu).encode))
+            candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, encoder(bundle.gpu)))
+    if not checkpoint.has_exit0:
+        report(
+            "exit 0: none in this checkpoint; until it has deepened an index is searched by its words alone"
+        )
     figures = {}
     for name, exit, encode in candidates:
         found = fidelity(torch_encoder(checkpoint, exit.depth, max_tokens), encode, texts, queries)

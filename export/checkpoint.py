@@ -12,7 +12,10 @@ from tokenizers import Tokenizer
 
 from export.errors import ExportError
 from train.model import ModularStarConfig, ModularStarEncoder
+from train.tokenizer import of_words
 
+# More tokens than any text has.
+WHOLE_TEXT = 1 << 20
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 
 
@@ -28,6 +31,16 @@ class Checkpoint:
     @property
     def config(self) -> ModularStarConfig:
         return cast(ModularStarConfig, self.model.config)
+
+    @property
+    def has_exit0(self) -> bool:
+        return 0 in self.config.exit_layers
+
+    def word_tokenizer(self) -> Tokenizer:
+        """The tokenizer as exit 0 hears it: its pieces, of the words that all of modstar shares."""
+        tokenizer = of_words(self.tokenizer(WHOLE_TEXT))
+        tokenizer.encode_special_tokens = True
+        return tokenizer
 
     def tokenizer(self, max_tokens: int) -> Tokenizer:
         """The tokenizer as the runtime sets it up: cut at `max_tokens`, no special tokens out of a text."""

@@ -1,13 +1,14 @@
 """Deeper exits as ONNX: a truncated graph each through Optimum, int8, one file of weights for all.
 
-truncated torch module -> fused fp32 graph -> int8 matrices and embedding rows -> optimised -> weights outside
-                                          \\-> fp16, the deepest exit alone, for GPUs
+truncated torch module -> loud neurons apart -> fused fp32 graph
+    -> int8 matrices and embedding rows -> optimised -> weights outside
+    -> fp16, the deepest exit alone, for GPUs -> weights outside
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,15 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from export.checkpoint import Checkpoint
+from export.outliers import SplitMLP, loud_neurons
 from export.quantise import optimised, quantised, to_fp16
 from export.weights import SharedWeights
 from train.model import (
-    MLP,
     Layer,
     ModularStarConfig,
     ModularStarEncoder,
     SelfAttention,
     TruncatedEncoder,
+    input_states,
     padding_bias,
     rotary_table,
     rotate,
@@ -41,14 +43,19 @@ TRACE_SHAPES = {"batch_size": 2, "sequence_length": 17}
 
 
 def write_graphs(
-    checkpoint: Checkpoint, depths: list[int], max_tokens: int, fp16: bool, folder: Path
+    checkpoint: Checkpoint, depths: list[int], max_tokens: int, fp16: bool, texts: Sequence[str], folder: Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Write the graphs of `depths` and their weights; the manifest's `exits` and `gpu` entries."""
+    """Write the graphs of `depths` and their weights; the manifest's `exits` and `gpu` entries.
+
+    texts: code and prose like that to be encoded, in which the loud neurons are found.
+    """
     dimension = checkpoint.config.dimension
     exits: list[dict[str, Any]] = []
     gpu = None
     with tempfile.TemporaryDirectory(prefix=".graphs.", dir=folder.parent) as scratch:
-        graphs = export_fp32(checkpoint.model, depths, max_tokens, Path(scratch))
+        tokens = [found.ids for found in checkpoint.tokenizer(max_tokens).encode_batch(list(texts))]
+        loud = loud_neurons(checkpoint.model, tokens)
+        graphs = export_fp32(checkpoint.model, depths, max_tokens, loud, Path(scratch))
         with SharedWeights(folder / WEIGHTS) as weights:
             for depth, graph in graphs.items():
                 file = f"exit-{depth}.onnx"
@@ -60,6 +67,8 @@ def write_graphs(
                         "precision": "int8",
                         "file": file,
                         "data": WEIGHTS,
+                        "residual": checkpoint.config.residual,
+                        "query_ground": checkpoint.config.query_ground,
                     }
                 )
         if fp16:
@@ -72,10 +81,10 @@ def write_graphs(
 
 
 def export_fp32(
-    model: ModularStarEncoder, depths: list[int], max_tokens: int, folder: Path
+    model: ModularStarEncoder, depths: list[int], max_tokens: int, loud: list[Tensor], folder: Path
 ) -> dict[int, Path]:
     """One fp32 graph a depth, its attention in onnxruntime's fused operators."""
-    modules = {depth: FusedExit(model.truncated(depth), max_tokens).eval() for depth in depths}
+    modules = {depth: FusedExit(model.truncated(depth), max_tokens, loud).eval() for depth in depths}
     files = [f"exit-{depth}.onnx" for depth in depths]
     # Optimum's higher-level calls refuse model classes from outside transformers.
     export_models(
@@ -92,7 +101,11 @@ def export_fp32(
 class RaggedInputs(DummyTextInputGenerator):
     """Example inputs with a padded text among them, so that tracing meets the mask."""
 
+    SUPPORTED_INPUT_NAMES = ("input_ids", "attention_mask", "bag")
+
     def generate(self, input_name: str, framework: str = "pt", *dtypes: str, **kinds: str) -> Any:
+        if input_name == "bag":
+            return torch.ones(self.batch_size, self.normalized_config.dimension)
         if input_name != "attention_mask":
             return super().generate(input_name, framework, *dtypes, **kinds)
         mask = torch.ones(self.batch_size, self.sequence_length, dtype=torch.int64)
@@ -101,7 +114,7 @@ class RaggedInputs(DummyTextInputGenerator):
 
 
 class ExitOnnxConfig(OnnxConfig):
-    """What Optimum must know about one exit: ids and mask in, one vector a text out."""
+    """What Optimum must know about one exit: ids, mask (and exit 0's vector) in, one vector a text out."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
     DUMMY_INPUT_GENERATOR_CLASSES = (RaggedInputs,)
@@ -110,7 +123,8 @@ class ExitOnnxConfig(OnnxConfig):
     @property
     def inputs(self) -> dict[str, dict[int, str]]:
         axes = {0: "batch_size", 1: "sequence_length"}
-        return {"input_ids": dict(axes), "attention_mask": dict(axes)}
+        inputs = {"input_ids": dict(axes), "attention_mask": dict(axes)}
+        return inputs | ({"bag": {0: "batch_size"}} if self._config.residual else {})
 
     @property
     def outputs(self) -> dict[str, dict[int, str]]:
@@ -120,27 +134,30 @@ class ExitOnnxConfig(OnnxConfig):
 class FusedExit(nn.Module):
     """A `TruncatedEncoder` told in operators that onnxruntime has kernels for; same weights, same vectors."""
 
-    def __init__(self, exit: TruncatedEncoder, max_tokens: int) -> None:
+    def __init__(self, exit: TruncatedEncoder, max_tokens: int, loud: list[Tensor]) -> None:
         super().__init__()
         self.config = cast(ModularStarConfig, exit.config)
-        self.embed_tokens = exit.embed_tokens
-        self.layers = exit.layers
-        self.norm = exit.norm
-        self.head = exit.head
-        cos, sin = rotary_table(self.config, max_tokens, exit.embed_tokens.weight.device)
-        half = cos.shape[1] // 2
-        self.cos, self.sin = cos[:, :half].contiguous(), sin[:, :half].contiguous()
+        self.exit = exit
+        gelu = GELUS[self.config.activation].apply
+        layers = cast(Iterable[Layer], exit.layers)
+        self.mlps = nn.ModuleList(
+            SplitMLP(layer.mlp, apart, gelu) for layer, apart in zip(layers, loud, strict=False)
+        )
+        self.rotary = None
+        rotary = rotary_table(self.config, max_tokens, exit.embed_tokens.weight.device)
+        if rotary is not None:
+            self.rotary = [table[:, : table.shape[1] // 2].contiguous() for table in rotary]
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, bag: Tensor | None = None) -> Tensor:
         n, length = input_ids.shape
-        states = self.embed_tokens(input_ids)
+        states = input_states(self.exit, input_ids)
         bias = padding_bias(attention_mask, states.dtype).expand(n, 1, length, length)
-        for layer in cast(Iterable[Layer], self.layers):
-            states = states + self.attention(layer.self_attn, layer.input_layernorm(states), bias)
-            states = states + self.mlp(layer.mlp, layer.post_attention_layernorm(states))
-        if self.norm is not None:
-            states = self.norm(states)
-        vectors: Tensor = self.head(states, attention_mask)
+        for layer, mlp in zip(cast(Iterable[Layer], self.exit.layers), self.mlps, strict=True):
+            attended = self.attention(layer.self_attn, layer.input_layernorm(states), bias)
+            states = layer.attention_layernorm(states + attended)
+            changed = mlp(layer.post_attention_layernorm(states))
+            states = layer.output_layernorm(states + changed)
+        vectors: Tensor = self.exit.head(self.exit.norm(states), attention_mask, bag)
         return vectors
 
     def attention(self, layer: SelfAttention, states: Tensor, bias: Tensor) -> Tensor:
@@ -149,8 +166,9 @@ class FusedExit(nn.Module):
         weight = torch.cat((layer.q_proj.weight, layer.k_proj.weight, layer.v_proj.weight))
         offset = torch.cat((layer.q_proj.bias, layer.k_proj.bias, layer.v_proj.bias))
         q, k, v = F.linear(states, weight, offset).split((wide, narrow, narrow), dim=-1)
-        q = FusedRotary.apply(q, self.cos, self.sin, layer.heads)
-        k = FusedRotary.apply(k, self.cos, self.sin, layer.groups)
+        if self.rotary is not None:
+            q = FusedRotary.apply(q, *self.rotary, layer.heads)
+            k = FusedRotary.apply(k, *self.rotary, layer.groups)
         if layer.groups != layer.heads:  # the fused operator wants a key for each query head
             shape = (n, length, layer.groups, layer.heads // layer.groups, layer.width)
             k, v = (
@@ -158,9 +176,6 @@ class FusedExit(nn.Module):
                 for part in (k, v)
             )
         return layer.o_proj(FusedAttention.apply(q, k, v, bias, layer.heads))
-
-    def mlp(self, layer: MLP, states: Tensor) -> Tensor:
-        return layer.c_proj(FusedGelu.apply(layer.c_fc(states)))
 
 
 def _heads_first(states: Tensor, heads: int) -> Tensor:
@@ -208,7 +223,19 @@ class FusedRotary(torch.autograd.Function):
 
 
 class FusedGelu(torch.autograd.Function):
-    """GELU by tanh: com.microsoft::FastGelu. (onnxruntime's optimiser would fuse Gelu into the erf form.)"""
+    """GELU by erf: com.microsoft::Gelu."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor) -> Tensor:
+        return F.gelu(states)
+
+    @staticmethod
+    def symbolic(g: Any, states: Any) -> Any:
+        return g.op("com.microsoft::Gelu", states).setType(states.type())
+
+
+class FusedGeluTanh(torch.autograd.Function):
+    """GELU by tanh: com.microsoft::FastGelu. (onnxruntime's optimiser would fuse it into the erf form.)"""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor) -> Tensor:
@@ -217,3 +244,6 @@ class FusedGelu(torch.autograd.Function):
     @staticmethod
     def symbolic(g: Any, states: Any) -> Any:
         return g.op("com.microsoft::FastGelu", states).setType(states.type())
+
+
+GELUS: dict[str, type[torch.autograd.Function]] = {"gelu": FusedGelu, "gelu_tanh": FusedGeluTanh}

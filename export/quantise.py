@@ -15,6 +15,8 @@ from export.static import quantise_rows
 
 # A Gather from fewer rows than this is no embedding table.
 LEAST_TABLE_ROWS = 256
+# A product with fewer rows or columns gains nothing by int8.
+LEAST_SIDE = 32
 
 
 def quantised(graph: Path) -> Path:
@@ -23,7 +25,7 @@ def quantised(graph: Path) -> Path:
         is_static=False,
         per_channel=True,
         operators_to_quantize=["MatMul"],
-        nodes_to_exclude=_matmuls_of_two_activations(graph),
+        nodes_to_exclude=_unsuitable_matmuls(graph),
     )
     # Seven bits. Without VNNI an x86 CPU adds pairs of products in 16 bits: eight-bit weights make the sums
     # saturate, at 3 % error a product against 1 % by rounding (simulated on 4 layers of width 256).
@@ -96,13 +98,23 @@ def quantise_embedding_rows(model: ModelProto) -> int:
     return replaced
 
 
-def _matmuls_of_two_activations(graph: Path) -> list[str]:
-    """Names of the products without a constant side; Optimum would quantise them as well, and lose by it."""
+def _unsuitable_matmuls(graph: Path) -> list[str]:
+    """Names of the products that stay in fp32.
+
+    Of two activations, which Optimum would quantise as well; narrow ones; and those of one row a text, the
+    heads' (Gemm, which becomes a MatMul before it is quantised): they cost nothing, and all of their error
+    would be in the vector.
+    """
     model = onnx.load(graph, load_external_data=False)
-    constant = {tensor.name for tensor in model.graph.initializer}
+    side = {tensor.name: min(tensor.dims, default=0) for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type == "Constant" or (node.op_type == "Identity" and node.input[0] in constant):
-            constant.update(node.output)
-    return [
-        node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] not in constant
+        if node.op_type == "Constant":
+            side[node.output[0]] = min(node.attribute[0].t.dims, default=0)
+        elif node.op_type == "Identity" and node.input[0] in side:
+            side[node.output[0]] = side[node.input[0]]
+    narrow = [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and side.get(node.input[1], 0) < LEAST_SIDE
     ]
+    return narrow + [f"{node.name}_MatMul" for node in model.graph.node if node.op_type == "Gemm"]

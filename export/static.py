@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 
+# An exit 0 that knows no word: the one piece can be no part of any.
+NO_PIECE = "<none>"
 TABLE, SCALES, VOCABULARY = "static.npy", "static-scales.npy", "vocabulary.txt"
 
 
@@ -22,16 +24,21 @@ def quantise_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
 
 
 def vocabulary_of(tokenizer: Mapping[str, Any], size: int) -> list[str]:
-    """The pieces of a tokenizer.json in the order of their ids; ExportError when it is not our WordPiece."""
+    """The pieces of a tokenizer.json in the order of their ids; ExportError when it is no WordPiece."""
     model = tokenizer.get("model", {})
     if model.get("type") != "WordPiece" or model.get("continuing_subword_prefix") != "##":
         raise ExportError("tokenizer.json is no WordPiece with '##' continuations, which exit 0 needs")
     pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
-    if len(pieces) != size or any(model["vocab"][piece] != number for number, piece in enumerate(pieces)):
+    if len(pieces) > size or any(model["vocab"][piece] != number for number, piece in enumerate(pieces)):
         raise ExportError(f"tokenizer.json has {len(pieces)} pieces where the checkpoint has {size} rows")
     if any("\n" in piece for piece in pieces):
         raise ExportError("tokenizer.json has a piece with a line break, which vocabulary.txt cannot hold")
     return pieces
+
+
+def write_no_static(folder: Path, dimension: int) -> dict[str, Any]:
+    """Exit 0 of a model that has none: every text is a zero row there, and found by its words alone."""
+    return write_static(folder, np.zeros((1, dimension), np.float32), [NO_PIECE], "linear", 1)
 
 
 def write_static(

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
 
-# An exit that falls below either is not written. int8 with a scale a row measures .998 and above even on
-# random weights; a single scale for the embedding table has been seen at .35.
-LEAST_COSINE = 0.99
+# An exit that falls below one of these is not written. A single scale for the embedding table has been seen
+# at .35; all-MiniLM-L6-v2 with its head in int8 too had .992 on the mean and .979 at least, and found as well
+# as in fp32 (nDCG@10 .717 for .716).
+LEAST_COSINE = 0.95
+LEAST_MEAN_COSINE = 0.985
 # A text is as good as torch's tenth when it falls short by less than this share of the cosines' spread.
 TIE = 0.05
-LEAST_OVERLAP = 0.95
+LEAST_OVERLAP = 0.9
 
 TOP = 10
 MAX_TEXTS = 400
@@ -46,10 +48,9 @@ class Fidelity:
 
     def check(self, what: str) -> None:
         """ExportError when retrieval or cosine falls short."""
-        if not self.min_cosine >= LEAST_COSINE:  # also when it is not a number
-            raise ExportError(
-                f"{what} is not faithful: cosine {self.min_cosine:.4f} to torch, below {LEAST_COSINE}"
-            )
+        for cosine, least in ((self.min_cosine, LEAST_COSINE), (self.mean_cosine, LEAST_MEAN_COSINE)):
+            if not cosine >= least:  # also when it is not a number
+                raise ExportError(f"{what} is not faithful: cosine {cosine:.4f} to torch, below {least}")
         if not self.recall_at_10_overlap >= LEAST_OVERLAP:
             raise ExportError(
                 f"{what} is not faithful: it shares {self.recall_at_10_overlap:.1%} of torch's first {TOP}, "
@@ -87,14 +88,16 @@ def torch_encoder(checkpoint: Checkpoint, depth: int, max_tokens: int) -> Encode
     )  # one short text at a time: with a neighbour on the cores two threads took thirty times as long
     module = checkpoint.model.truncated(depth).eval()
     # Exit 0 reads the whole text.
-    tokenizer = checkpoint.tokenizer(max_tokens if depth else 1 << 20)
+    tokenizer = checkpoint.tokenizer(max_tokens) if depth else checkpoint.word_tokenizer()
+    bag = torch_encoder(checkpoint, 0, max_tokens) if depth and checkpoint.config.residual else None
 
     @torch.inference_mode()
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         rows = []
-        for encoding in tokenizer.encode_batch(list(texts)):
+        for text, encoding in zip(texts, tokenizer.encode_batch(list(texts)), strict=True):
             ids = torch.tensor([encoding.ids])
-            rows.append(module(ids, torch.ones_like(ids))[0].numpy())
+            known = () if bag is None else (torch.from_numpy(bag([text])),)
+            rows.append(module(ids, torch.ones_like(ids), *known)[0].numpy())
         return np.stack(rows)
 
     return encode

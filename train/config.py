@@ -1,20 +1,26 @@
-"""Configurations as files: {"model": shape of the encoder, "exit0": its run, "fit": the multi-exit run}."""
+"""Configurations as files: {"model": shape of the encoder, and a section for each kind of run}.
+
+"exit0", "pretrain", "fit" are those of train/exit0.py, pretrain.py, loop.py; "start" says how the encoder
+begins, "augmentation" what is changed in the pairs.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from train.data import Augmentation
 from train.exit0 import Exit0Settings
 from train.loop import FitSettings
 from train.model import ModularStarConfig
+from train.pretrain import PretrainSettings
+from train.start import StartSettings
 
 FOLDER = Path(__file__).with_name("configs")
-SECTIONS = {"model", "exit0", "fit"}
 
-Settings = TypeVar("Settings", Exit0Settings, FitSettings)
+Settings = TypeVar("Settings", bound=object)
 
 
 class ConfigError(Exception):
@@ -28,16 +34,36 @@ class TrainConfig:
     name: str
     model: dict[str, Any]
     exit0: Exit0Settings
+    start: StartSettings
+    pretrain: PretrainSettings
     fit: FitSettings
+    augmentation: Augmentation
 
     def model_config(self, **changed: Any) -> ModularStarConfig:
         """The encoder's own configuration, checked."""
         config = ModularStarConfig(**(self.model | changed))
         try:
             config.check()
-        except ValueError as error:
+        except (ValueError, TypeError, ZeroDivisionError) as error:
             raise ConfigError(f"{self.name}: {error}") from error
         return config
+
+    def changed(self, **sections: dict[str, Any]) -> TrainConfig:
+        """The same with some settings of some sections changed."""
+        parts: dict[str, Any] = {}
+        for section, values in sections.items():
+            own = getattr(self, section)
+            parts[section] = own | values if section == "model" else replace(own, **values)
+        return replace(self, **parts)
+
+
+SECTIONS = {
+    "exit0": Exit0Settings,
+    "start": StartSettings,
+    "pretrain": PretrainSettings,
+    "fit": FitSettings,
+    "augmentation": Augmentation,
+}
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -52,19 +78,32 @@ def read_config(path: Path) -> TrainConfig:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ConfigError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(found, dict) or not isinstance(found.get("model"), dict) or set(found) - SECTIONS:
-        raise ConfigError(f"{path}: expected an object with {', '.join(sorted(SECTIONS))}")
-    return TrainConfig(
-        path.stem,
-        found["model"],
-        _settings(Exit0Settings, found.get("exit0", {}), path),
-        _settings(FitSettings, found.get("fit", {}), path),
-    )
+    names = {"model", *SECTIONS}
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise ConfigError(f"{path}: expected an object of sections: {', '.join(sorted(names))}")
+    if "model" not in found or set(found) - names:
+        wrong = sorted(set(found) - names)
+        said = f"unknown section {wrong[0]!r}" if wrong else "no section 'model'"
+        raise ConfigError(f"{path}: {said}; the sections are {', '.join(sorted(names))}")
+    sections: dict[str, Any] = {
+        name: _settings(kind, found.get(name, {}), path) for name, kind in SECTIONS.items()
+    }
+    return TrainConfig(path.stem, found["model"], **sections)
 
 
 def _settings(kind: type[Settings], values: dict[str, Any], path: Path) -> Settings:
-    known = {one.name for one in fields(kind)}
-    if unknown := sorted(set(values) - known):
-        raise ConfigError(f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    given: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}
+    """The settings of one section, every name known and every value of its default's kind."""
+    defaults = {one.name: getattr(kind(), one.name) for one in fields(kind)}  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in defaults:
+            raise ConfigError(f"{path}: unknown setting {name!r}; known are {', '.join(sorted(defaults))}")
+        value = tuple(value) if isinstance(value, list) else value
+        default = defaults[name]
+        number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+        if default is not None and type(value) is not type(default) and not number:
+            raise ConfigError(
+                f"{path}: {name} is {json.dumps(values[name])}, but should be like {json.dumps(default)}"
+            )
+        given[name] = value
     return kind(**given)

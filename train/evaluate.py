@@ -1,22 +1,27 @@
-"""Retrieval scores on flat evaluation sets: MRR@10, nDCG@10 and recall@10, with BM25 beside them.
+"""Retrieval scores of a checkpoint on the flat evaluation sets, with BM25 beside it and bootstrap intervals.
 
-A set is a folder with `queries.jsonl`, `corpus.jsonl` and `qrels.tsv`. A text asks among the items of its own
-language; code asks among the items of one other language (drawn once, by the seed).
+Sets, BM25 and metrics are those of `bench`; the queries are drawn as ever, so that older records can be
+repeated. A text asks among the items of its own language; code asks among the items of one other language
+(drawn once, by the seed).
 """
 
 from __future__ import annotations
 
 import json
-import math
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from modstar_lsp.encoder.words import split_words
+from bench import metrics
+from bench.bm25 import PlainBM25
+from bench.flat import FEW_SHARED_WORDS, fused
+from bench.metrics import Floats, Interval, interval_of_means
+from bench.sets import SetError, load_flat
 
 # The sets on which models are compared while they train. codetrans_valid is left out: BM25 solves it.
 FLAT_SETS = (
@@ -30,14 +35,16 @@ FLAT_SETS = (
     "humanevalx_c2c",
     "mbxp_c2c",
 )
-# Queries that share few words with the code they want.
-FEW_WORDS_SHARED = ("cosqa_dev", "concode_dev", "nl2bash")
 # Small enough, and different enough, to score every exit on while a run goes on.
 INTERVAL_SETS = ("concode_dev", "odex_en", "humanevalx_t2c")
 # As in the published table of the sets: at most 300 queries a set, drawn with a fixed seed.
 SAMPLE = 300
 SEED = 13
 CUT = 10
+# Shares of an index that the deepest exit has reached, for the rows that mix it with exit 0.
+DEEPENED = (0.25, 0.5, 0.75)
+
+Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,103 +60,172 @@ class FlatSet:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Means over the queries of one set."""
+    """The metrics of one set, each with a value a query."""
 
-    mrr: float
-    ndcg: float
-    recall: float
+    per_query: dict[str, Floats]
+
+    @property
+    def mrr(self) -> float:
+        """MRR@10."""
+        return self._mean("mrr")
+
+    @property
+    def ndcg(self) -> float:
+        """nDCG@10."""
+        return self._mean("ndcg")
+
+    @property
+    def recall(self) -> float:
+        """recall@10, of at most ten."""
+        return self._mean("recall")
+
+    def _mean(self, metric: str) -> float:
+        values = self.per_query[metric]
+        return float(values.mean()) if len(values) else 0.0
 
 
-def load_flat_set(folder: Path, sample: int = SAMPLE, seed: int = SEED) -> FlatSet:
+Table = dict[str, dict[str, Scores]]  # system -> set -> scores
+
+
+def load_flat_set(root: Path, name: str, sample: int = SAMPLE, seed: int = SEED) -> FlatSet:
     """Read one set and draw up to `sample` of its queries (0: all)."""
-    documents = [json.loads(line) for line in _lines(folder / "corpus.jsonl")]
-    queries = [json.loads(line) for line in _lines(folder / "queries.jsonl")]
-    row = {document["id"]: index for index, document in enumerate(documents)}
-    wanted: dict[str, set[int]] = {}
-    for line in _lines(folder / "qrels.tsv"):
-        query, document, score = line.split("\t")
-        if document in row and score != "0":
-            wanted.setdefault(query, set()).add(row[document])
+    found = load_flat(root, name)
+    row = {doc: index for index, doc in enumerate(found.doc_ids)}
     by_language: dict[str, list[int]] = {}
-    for index, document in enumerate(documents):
-        by_language.setdefault(document["lang"], []).append(index)
+    for index, language in enumerate(found.doc_languages):
+        by_language.setdefault(language, []).append(index)
     pools = {language: np.asarray(rows) for language, rows in by_language.items()}
+    everything = np.arange(len(found.doc_ids))
 
     rng = random.Random(seed)
-    queries = [query for query in queries if query["id"] in wanted]
-    if sample and len(queries) > sample:
-        queries = rng.sample(queries, sample)
-    code_asks = folder.name.endswith("_c2c") or folder.name.startswith("codetrans")
+    wanted = {query: {row[doc] for doc in docs if doc in row} for query, docs in found.relevant.items()}
+    asking = [at for at, query in enumerate(found.query_ids) if wanted[query]]
+    if sample and len(asking) > sample:
+        asking = rng.sample(asking, sample)
+    code_asks = name.endswith("_c2c") or name.startswith("codetrans")
     texts, candidates, relevant = [], [], []
-    for query in queries:
-        found = wanted[query["id"]]
-        language = query["lang"]
+    for at in asking:
+        answers = wanted[found.query_ids[at]]
+        language = found.query_languages[at]
         if code_asks:
-            others = sorted({documents[index]["lang"] for index in found} - {language})
+            others = sorted({found.doc_languages[index] for index in answers} - {language})
             if not others:
                 continue
             language = rng.choice(others)
-        pool = pools.get(language, np.arange(len(documents)))
-        texts.append(query["text"])
+        pool = pools.get(language, everything)
+        texts.append(found.queries[at])
         candidates.append(pool)
-        relevant.append(frozenset(found & set(pool.tolist())))
-    return FlatSet(folder.name, texts, [document["code"] for document in documents], candidates, relevant)
+        relevant.append(frozenset(answers & set(pool.tolist())))
+    return FlatSet(name, texts, list(found.codes), candidates, relevant)
 
 
 def load_flat_sets(root: Path, sample: int = SAMPLE, names: Sequence[str] = FLAT_SETS) -> list[FlatSet]:
-    """The named sets that lie under `root`."""
-    return [load_flat_set(root / name, sample) for name in names if (root / name / "queries.jsonl").is_file()]
+    """The named sets that lie under `root`; SetError when there is none."""
+    there = [name for name in names if (root / name / "queries.jsonl").is_file()]
+    if not there:
+        raise SetError(f"no evaluation set at {root}: give --eval the folder that holds them")
+    return [load_flat_set(root, name, sample) for name in there]
 
 
-def score_rankings(ranks: Iterable[tuple[Sequence[int], frozenset[int]]]) -> Scores:
-    """Scores of (best rows in order, relevant rows) pairs."""
-    mrr, ndcg, recall, n = 0.0, 0.0, 0.0, 0
-    for order, relevant in ranks:
-        hits = [place for place, row in enumerate(order[:CUT]) if row in relevant]
-        n += 1
-        if not hits:
-            continue
-        mrr += 1.0 / (hits[0] + 1)
-        ideal = sum(1.0 / math.log2(place + 2) for place in range(min(CUT, len(relevant))))
-        ndcg += sum(1.0 / math.log2(place + 2) for place in hits) / ideal
-        recall += len(hits) / min(CUT, len(relevant))
-    return Scores(mrr / max(n, 1), ndcg / max(n, 1), recall / max(n, 1))
+def score(flat: FlatSet, ranked: Callable[[int, np.ndarray], Rows]) -> Scores:
+    """Scores of `ranked(number of the query, its candidates) -> a score for each candidate`."""
+    n = len(flat.queries)
+    gains, ideal, possible = np.zeros((n, CUT)), np.zeros((n, CUT)), np.zeros(n)
+    for at, (pool, relevant) in enumerate(zip(flat.candidates, flat.relevant, strict=True)):
+        order = best(ranked(at, pool), pool)
+        gains[at, : len(order)] = [row in relevant for row in order]
+        possible[at] = min(CUT, len(relevant))
+        ideal[at, : int(possible[at])] = 1.0
+    return Scores(
+        {
+            "mrr": metrics.reciprocal_rank(gains, CUT),
+            "ndcg": metrics.ndcg(gains, ideal, CUT),
+            "recall": metrics.recall(gains, possible, CUT),
+        }
+    )
 
 
-def score_vectors(flat: FlatSet, queries: np.ndarray, documents: np.ndarray) -> Scores:
+def score_vectors(flat: FlatSet, queries: Rows, documents: Rows) -> Scores:
     """Scores of unit rows by their cosines."""
-
-    def rankings() -> Iterable[tuple[Sequence[int], frozenset[int]]]:
-        for vector, pool, relevant in zip(queries, flat.candidates, flat.relevant, strict=True):
-            yield best(documents[pool] @ vector, pool), relevant
-
-    return score_rankings(rankings())
+    return score(flat, lambda at, pool: documents[pool] @ queries[at])
 
 
-def score_encoder(flat: FlatSet, encode: Callable[[Sequence[str]], np.ndarray]) -> Scores:
+def score_encoder(flat: FlatSet, encode: Callable[[Sequence[str]], Rows]) -> Scores:
     """Scores of `encode(texts) -> unit rows` on one set."""
     return score_vectors(flat, encode(flat.queries), encode(flat.documents))
 
 
-def score_bm25(flat: FlatSet, k1: float = 1.2, b: float = 0.75) -> Scores:
-    """Scores of plain BM25 over `split_words`, with the statistics of each query's own candidates."""
-    counts = [Counter(split_words(document)) for document in flat.documents]
-    indexes: dict[int, tuple[dict[str, tuple[np.ndarray, np.ndarray]], int]] = {}
-    rankings = []
-    for query, pool, relevant in zip(flat.queries, flat.candidates, flat.relevant, strict=True):
-        if id(pool) not in indexes:
-            indexes[id(pool)] = (_postings([counts[row] for row in pool], k1, b), len(pool))
-        postings, n = indexes[id(pool)]
-        scores = np.zeros(n, dtype=np.float32)
-        for word in dict.fromkeys(split_words(query)):
-            if word in postings:
-                rows, weights = postings[word]
-                scores[rows] += weights
-        rankings.append((best(scores, pool), relevant))
-    return score_rankings(rankings)
+class Lexical:
+    """BM25 over each query's own candidates, with their statistics."""
+
+    def __init__(self, flat: FlatSet) -> None:
+        self._flat = flat
+        self._built: dict[int, PlainBM25] = {}
+
+    def __call__(self, at: int, pool: np.ndarray) -> Rows:
+        if id(pool) not in self._built:
+            self._built[id(pool)] = PlainBM25(self._flat.documents[row] for row in pool)
+        return self._built[id(pool)].scores(self._flat.queries[at])
 
 
-def mrr_of_pairs(queries: np.ndarray, documents: np.ndarray, most: int = 2000) -> float:
+def score_bm25(flat: FlatSet) -> Scores:
+    """Scores of plain BM25 over split words."""
+    return score(flat, Lexical(flat))
+
+
+def score_exits(
+    flat: FlatSet, queries: Mapping[int, Rows], documents: Mapping[int, Rows], nested: Sequence[int] = ()
+) -> dict[str, Scores]:
+    """All that is told of a model's exits on one set, by the name of its column.
+
+    BM25; each exit alone, fused with BM25, rounded to int8, cut to the nested dimensions; every exit's
+    queries against every exit's code; an index of which the deepest exit has reached a share.
+    """
+    lexical = Lexical(flat)
+    found = {"BM25": score(flat, lexical)}
+    exits = sorted(queries)
+    for e in exits:
+        asked, held = queries[e], documents[e]
+        found[f"exit {e}"] = score_vectors(flat, asked, held)
+        found[f"exit {e} + BM25"] = score(flat, _with_bm25(asked, held, lexical))
+        found[f"exit {e} int8"] = score_vectors(flat, rounded(asked), rounded(held))
+        for width in nested:
+            found[f"exit {e} at {width}"] = score_vectors(flat, cut(asked, width), cut(held, width))
+    for asking in exits:
+        for held_at in exits:
+            if asking != held_at:
+                found[f"{asking} asks {held_at}"] = score_vectors(flat, queries[asking], documents[held_at])
+    if len(exits) > 1 and exits[0] == 0:
+        deepest = exits[-1]
+        order = np.random.default_rng(SEED).permutation(len(flat.documents))
+        for share in DEEPENED:
+            mixed = documents[0].copy()
+            reached = order[: round(share * len(order))]
+            mixed[reached] = documents[deepest][reached]
+            found[f"{share:.0%} at {deepest}"] = score_vectors(flat, queries[deepest], mixed)
+    return found
+
+
+def _with_bm25(queries: Rows, documents: Rows, lexical: Lexical) -> Callable[[int, np.ndarray], Rows]:
+    def ranked(at: int, pool: np.ndarray) -> Rows:
+        return fused((documents[pool] @ queries[at])[None], lexical(at, pool)[None])[0]
+
+    return ranked
+
+
+def rounded(rows: Rows) -> Rows:
+    """The rows as an index keeps them: int8, one scale each."""
+    steps = np.abs(rows).max(axis=1, keepdims=True) / 127
+    return np.rint(rows / np.maximum(steps, 1e-9)) * steps
+
+
+def cut(rows: Rows, width: int) -> Rows:
+    """The first values of every row, of unit length again."""
+    short = rows[:, :width]
+    return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-9)
+
+
+def mrr_of_pairs(queries: Rows, documents: Rows, most: int = 2000) -> float:
     """MRR@10 of queries asking for the document of the same row, among up to `most` rows drawn at random."""
     rows = np.random.default_rng(0).permutation(len(queries))[:most]
     scores = queries[rows] @ documents[rows].T
@@ -157,7 +233,7 @@ def mrr_of_pairs(queries: np.ndarray, documents: np.ndarray, most: int = 2000) -
     return float(np.where(ranks <= CUT, 1.0 / ranks, 0.0).mean()) if len(rows) else 0.0
 
 
-def best(scores: np.ndarray, pool: np.ndarray) -> list[int]:
+def best(scores: Rows, pool: np.ndarray) -> list[int]:
     """The CUT best rows of the pool; equal scores in the pool's order."""
     k = min(CUT, len(pool))
     floor = np.partition(scores, len(scores) - k)[len(scores) - k]
@@ -165,46 +241,90 @@ def best(scores: np.ndarray, pool: np.ndarray) -> list[int]:
     return pool[near[np.argsort(-scores[near], kind="stable")[:k]]].tolist()
 
 
-def mean_ndcg(scores: dict[str, Scores], names: Sequence[str] = FLAT_SETS) -> float:
+def mean_ndcg(scores: Mapping[str, Scores], names: Sequence[str] = FLAT_SETS) -> float:
     """Mean nDCG@10 over those of the named sets that were scored."""
     found = [scores[name].ndcg for name in names if name in scores]
     return sum(found) / max(len(found), 1)
 
 
-def table(columns: dict[str, dict[str, Scores]], metric: str = "ndcg") -> str:
+def mean_interval(scores: Mapping[str, Scores], names: Sequence[str], metric: str = "ndcg") -> Interval:
+    """The mean over sets with its 95 % bootstrap interval, queries resampled within each set."""
+    return interval_of_means([scores[name].per_query[metric] for name in names])
+
+
+def difference(ours: Mapping[str, Scores], theirs: Mapping[str, Scores], names: Sequence[str]) -> Interval:
+    """Mean over sets of nDCG@10's differences query by query, with its interval."""
+    return interval_of_means(
+        [ours[name].per_query["ndcg"] - theirs[name].per_query["ndcg"] for name in names]
+    )
+
+
+def table(columns: Table, metric: str = "ndcg") -> str:
     """A Markdown table: one row a set, one column a system, means below."""
     names = list(next(iter(columns.values())))
     lines = ["| set | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in names:
         cells = [f"{getattr(scores[name], metric):.3f}" for scores in columns.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for title, chosen in (("mean", tuple(names)), ("mean of few words shared", FEW_WORDS_SHARED)):
-        if metric == "ndcg" and all(name in names for name in chosen):
+    for title, chosen in groups_of(names).items():
+        if metric == "ndcg":
             cells = [f"{mean_ndcg(scores, chosen):.3f}" for scores in columns.values()]
             lines.append(f"| **{title}** | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _postings(
-    counts: Sequence[Counter[str]], k1: float, b: float
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    lengths = np.asarray([sum(count.values()) for count in counts], dtype=np.float32)
-    norm = k1 * (1 - b + b * lengths / max(float(lengths.mean()), 1.0))
-    gathered: dict[str, tuple[list[int], list[int]]] = {}
-    for row, count in enumerate(counts):
-        for word, tf in count.items():
-            rows, tfs = gathered.setdefault(word, ([], []))
-            rows.append(row)
-            tfs.append(tf)
-    postings = {}
-    for word, (rows, tfs) in gathered.items():
-        at, many = np.asarray(rows), np.asarray(tfs, dtype=np.float32)
-        idf = math.log(1 + (len(counts) - len(rows) + 0.5) / (len(rows) + 0.5))
-        postings[word] = (at, idf * many * (k1 + 1) / (many + norm[at]))
-    return postings
+def groups_of(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The means that are told, and the sets each is over."""
+    few = tuple(name for name in names if name in FEW_SHARED_WORDS)
+    groups = {"mean": tuple(names), "mean of few words shared": few}
+    return {title: chosen for title, chosen in groups.items() if chosen}
 
 
-def _lines(path: Path) -> list[str]:
-    with path.open(encoding="utf-8") as stream:
-        lines = [line.rstrip("\n") for line in stream if line.strip()]
-    return lines[1:] if path.suffix == ".tsv" else lines
+def summary(columns: Table) -> str:
+    """A Markdown table of the means: one row a system, with intervals, and how far it is ahead of BM25."""
+    names = list(next(iter(columns.values())))
+    groups = groups_of(names)
+    lines = [
+        "| system | " + " | ".join(f"{title} | ahead of BM25" for title in groups) + " |",
+        "|---" * (2 * len(groups) + 1) + "|",
+    ]
+    for system, scores in columns.items():
+        cells = []
+        for chosen in groups.values():
+            ahead = difference(scores, columns["BM25"], chosen)
+            cells += [
+                str(mean_interval(scores, chosen)),
+                f"{ahead.mean:+.3f} [{ahead.low:+.3f}, {ahead.high:+.3f}]",
+            ]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def matrix(columns: Table, exits: Sequence[int]) -> str:
+    """The exit x exit table: mean nDCG@10 of every exit's queries against every exit's code."""
+    lines = [
+        "| query \\ code | " + " | ".join(f"exit {e}" for e in exits) + " |",
+        "|---" * (len(exits) + 1) + "|",
+    ]
+    for a in exits:
+        cells = [f"{mean_ndcg(columns[f'exit {a}' if a == b else f'{a} asks {b}']):.3f}" for b in exits]
+        lines.append(f"| exit {a} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def as_json(columns: Table) -> str:
+    """Means a system and set, and the means over sets with their intervals."""
+    names = list(next(iter(columns.values())))
+
+    def plain(around: Interval) -> dict[str, float]:
+        return {"mean": round(around.mean, 4), "low": round(around.low, 4), "high": round(around.high, 4)}
+
+    found: dict[str, Any] = {}
+    for system, scores in columns.items():
+        found[system] = {
+            name: {metric: round(getattr(one, metric), 4) for metric in ("mrr", "ndcg", "recall")}
+            for name, one in scores.items()
+        }
+        for title, chosen in groups_of(names).items():
+            found[system][title] = plain(mean_interval(scores, chosen))
+    return json.dumps(found, indent=1) + "\n"

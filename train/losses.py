@@ -96,13 +96,13 @@ def exit_weights(depths: Sequence[int], layers: int, floor: float) -> dict[int, 
 class MultiExitContrastive(nn.Module):
     """Contrastive loss at every exit, as in the paper (arXiv 2503.03008): sum_e w_e loss_e / sum_e w_e.
 
-    `floor` is the least weight of an exit, see `exit_weights`.
+    `weights` are those of the exits, see `exit_weights`.
     """
 
-    def __init__(self, contrastive: Contrastive, depths: Sequence[int], layers: int, floor: float):
+    def __init__(self, contrastive: Contrastive, weights: Mapping[int, float]):
         super().__init__()
         self.contrastive = contrastive
-        self.weights = exit_weights(depths, layers, floor)
+        self.weights = dict(weights)
 
     def forward(
         self, queries: Mapping[int, Tensor], documents: Mapping[int, Tensor], groups: Tensor | None = None
@@ -117,24 +117,30 @@ class MixedExits(nn.Module):
     """The index while it deepens: every query and every document comes from an exit drawn at random.
 
     The contrastive loss over such a batch makes all exits share one space and their cosines comparable, which
-    alignment of each exit by itself does not.
+    alignment of each exit by itself does not. A row comes from exit 0 with probability `anchor`: frozen, it
+    is what the others are drawn to. None gives every exit the same chance.
     """
 
-    def __init__(self, contrastive: Contrastive):
+    def __init__(self, contrastive: Contrastive, anchor: float | None = None):
         super().__init__()
         self.contrastive = contrastive
+        self.anchor = anchor
 
     def forward(
         self, queries: Mapping[int, Tensor], documents: Mapping[int, Tensor], groups: Tensor | None = None
     ) -> Tensor:
-        return self.contrastive(_drawn(queries), _drawn(documents), groups)
+        return self.contrastive(self._drawn(queries), self._drawn(documents), groups)
 
-
-def _drawn(exits: Mapping[int, Tensor]) -> Tensor:
-    """Row i of the result is row i of one of the exits."""
-    stacked = torch.stack(list(exits.values()))
-    chosen = torch.randint(len(stacked), (stacked.shape[1],), device=stacked.device)
-    return stacked[chosen, torch.arange(stacked.shape[1], device=stacked.device)]
+    def _drawn(self, exits: Mapping[int, Tensor]) -> Tensor:
+        """Row i of the result is row i of one of the exits."""
+        depths = sorted(exits)
+        chances = torch.ones(len(depths))
+        if self.anchor is not None and depths[0] == 0 and len(depths) > 1:
+            chances[0] = self.anchor / (1.0 - self.anchor) * (len(depths) - 1)
+        stacked = torch.stack([exits[e] for e in depths])
+        # Drawn on the CPU, so that every device draws the same.
+        chosen = torch.multinomial(chances, stacked.shape[1], replacement=True).to(stacked.device)
+        return stacked[chosen, torch.arange(stacked.shape[1], device=stacked.device)]
 
 
 class Distillation(nn.Module):
@@ -162,6 +168,31 @@ class Distillation(nn.Module):
             logits = (self.scale * queries[e] @ documents[e].T).float().log_softmax(dim=-1)
             losses.append(cosine / 2 + self.kl * F.kl_div(logits, target, reduction="batchmean"))
         return torch.stack(losses).mean() if losses else q.new_zeros(())
+
+
+class TextTeacher(nn.Module):
+    """What a frozen encoder of prose knows about prose: which of a batch's sentences mean the like.
+
+    mean over exits of KL(softmax(s T T^T) || softmax(s Q_e Q_e^T)), the diagonals left out; T are the
+    teacher's unit vectors of the queries that are prose, Q_e ours. Their dimensions need not agree.
+    """
+
+    def __init__(self, scale: float, frozen: Sequence[int] = ()):
+        super().__init__()
+        self.scale = scale
+        self.frozen = set(frozen)
+
+    def forward(self, queries: Mapping[int, Tensor], taught: Tensor) -> Tensor:
+        learning = [rows for e, rows in queries.items() if e not in self.frozen]
+        if len(taught) < 3 or not learning:
+            return taught.new_zeros(())
+        itself = torch.eye(len(taught), dtype=torch.bool, device=taught.device)
+        target = (self.scale * taught @ taught.T).float().masked_fill(itself, -1e4).softmax(dim=-1)
+        losses = []
+        for rows in learning:
+            logits = (self.scale * rows @ rows.T).float().masked_fill(itself, -1e4).log_softmax(dim=-1)
+            losses.append(F.kl_div(logits, target, reduction="batchmean"))
+        return torch.stack(losses).mean()
 
 
 class Rounding(nn.Module):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.record import machine
+from train.curve import draw
 
 RECORDS = Path(__file__).with_name("records")
 
@@ -21,9 +23,13 @@ def write_record(
     result: dict[str, Any],
     command: str,
     remarks: str = "",
+    tables: Sequence[str] = (),
     root: Path = RECORDS,
 ) -> Path:
-    """Write config.json, curve.csv, result.json and README.md; returns the folder."""
+    """Write config.json, data.json, curve.csv and its picture, result.json and README.md; returns the folder.
+
+    tables: Markdown for the README, each a block of its own.
+    """
     folder = root / f"{datetime.date.today().isoformat()}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -34,14 +40,18 @@ def write_record(
             writer = csv.DictWriter(stream, fields)
             writer.writeheader()
             writer.writerows(curve)
+        if "step" in fields:
+            draw([folder], folder / "curve.svg")
+    at = machine()
     lines = [
         f"# {name}",
         "",
         remarks,
         "",
+        *(line for block in tables for line in (block, "")),
         f"Command: `{command}`",
         "",
-        f"Machine: {platform.machine()}, Python {platform.python_version()}",
+        f"Machine: {at['cpu']}, {at['cores']} cores, {at['memory']}, Python {at['python']}",
         "",
         "Data: " + ", ".join(f"`{file}` {digest[:12]}" for file, digest in data.get("files", {}).items()),
         "",

@@ -25,27 +25,37 @@ SMOOTH = 1e-3
 COUNT_CAP = 1000
 
 
-@torch.no_grad()
-def embed_texts(folder: Path, texts: Sequence[str], longest: int = 64, batch: int = 256) -> np.ndarray:
-    """Mean-pooled states of a BERT-like encoder, float32 [n, hidden]."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    rows = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-    for at in range(0, len(order), batch):
-        some = order[at : at + batch]
-        fed = tokenizer(
-            [texts[index] for index in some],
-            padding=True,
-            truncation=True,
-            max_length=longest,
-            return_tensors="pt",
-        )
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = model(**fed).last_hidden_state.float()
-        mask = fed["attention_mask"][:, :, None]
-        rows[some] = ((states * mask).sum(1) / mask.sum(1)).numpy()
-    return rows
+class TextEncoder:
+    """A frozen BERT-like encoder; texts -> the mean of its states, float32 [n, hidden]."""
+
+    def __init__(self, folder: Path, longest: int = 64):
+        self.longest = longest
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+
+    @torch.no_grad()
+    def rows(self, texts: Sequence[str], batch: int = 256) -> np.ndarray:
+        """The pooled states as they are."""
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        rows = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
+        for at in range(0, len(order), batch):
+            some = order[at : at + batch]
+            fed = self.tokenizer(
+                [texts[index] for index in some],
+                padding=True,
+                truncation=True,
+                max_length=self.longest,
+                return_tensors="pt",
+            )
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                states = self.model(**fed).last_hidden_state.float()
+            mask = fed["attention_mask"][:, :, None]
+            rows[some] = ((states * mask).sum(1) / mask.sum(1)).numpy()
+        return rows
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Unit rows: what `Fit` asks its teacher for."""
+        return F.normalize(torch.from_numpy(self.rows(texts)), dim=-1)
 
 
 def starting_table(
@@ -61,7 +71,7 @@ def starting_table(
         vectors = torch.randn(vocabulary, dimension, generator=torch.Generator().manual_seed(seed))
         return F.normalize(vectors, dim=-1), torch.from_numpy(weights).float()
     tokens = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    rows = embed_texts(teacher, [token.removeprefix("##") for token, _ in tokens], longest=16)
+    rows = TextEncoder(teacher, longest=16).rows([token.removeprefix("##") for token, _ in tokens])
     mass = np.minimum(counts, COUNT_CAP) + 1
     rows -= (rows * mass[:, None]).sum(0) / mass.sum()
     _, axes = np.linalg.eigh((rows * mass[:, None]).T @ rows / mass.sum())

@@ -56,6 +56,13 @@ def empty_tokenizer(vocabulary: dict[str, int] | None = None) -> Tokenizer:
     return tokenizer
 
 
+def of_words(tokenizer: Tokenizer) -> Tokenizer:
+    """The same pieces, but of the words that all of modstar shares: how exit 0 hears a foreign tokenizer."""
+    heard, ours = Tokenizer.from_str(tokenizer.to_str()), empty_tokenizer()
+    heard.normalizer, heard.pre_tokenizer = ours.normalizer, ours.pre_tokenizer
+    return heard
+
+
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     """A vocabulary from the given code and prose: every ASCII character, frequent words, then pieces."""
     tokenizer = empty_tokenizer()
@@ -102,4 +109,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise FileNotFoundError(errno.ENOENT, "no tokenizer here", str(file))
-    return Tokenizer.from_file(str(file))
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()  # sentence-transformers leaves both on
+    tokenizer.no_truncation()
+    return tokenizer

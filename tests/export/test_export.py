@@ -116,9 +116,10 @@ def test_two_exits_cost_the_weights_of_one(exported: Exported, tmp_path: Path) -
 def test_graphs_use_the_fused_operators_and_int8_products(exported: Exported) -> None:
     graph = onnx.load(exported.bundle / "exit-3.onnx", load_external_data=False)
     used = [node.op_type for node in graph.graph.node]
-    assert used.count("MultiHeadAttention") == 3 and used.count("FastGelu") == 3
+    assert used.count("MultiHeadAttention") == 3
+    assert used.count("FastGelu") == 2 * 3  # the loud neurons of each layer have one of their own
     assert used.count("RotaryEmbedding") == 6
-    assert used.count("DynamicQuantizeMatMul") == 3 * 4 + 1  # four a layer and the head's
+    assert used.count("DynamicQuantizeMatMul") == 3 * 4  # four a layer; the head stays as it is
     assert str(exported.checkpoint.parent).encode() not in (exported.bundle / "exit-3.onnx").read_bytes()
 
 

@@ -66,8 +66,34 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     scores = tmp_path / "scores.json"
     told = ["--checkpoint", out["fit"], "--eval", str(sets), "--cross", "--out", str(scores)]
     assert main(["evaluate", *told]) == 0
-    assert "| odex_en |" in capsys.readouterr().out
-    assert set(json.loads(scores.read_text())) >= {"BM25", "exit 0", "exit 2", "2 asks 0"}
+    shown = capsys.readouterr().out
+    assert "| odex_en |" in shown and "ahead of BM25" in shown and "| query \\ code |" in shown
+    rows = {"BM25", "exit 0", "exit 2 + BM25", "exit 1 int8", "exit 2 at 16", "2 asks 0", "50% at 2"}
+    assert set(json.loads(scores.read_text())) >= rows
+
+    hard, picture = str(tmp_path / "hard.npz"), tmp_path / "curve.svg"
+    assert main(["mine", *data, "--checkpoint", out["exit0"], "--out", hard]) == 0
+    assert "hard negatives for" in capsys.readouterr().out
+    again = ["fit", *data, "--config", str(config), "--init", out["fit"], "--hard", hard]
+    assert main([*again, "--out", str(tmp_path / "more")]) == 0
+    assert main(["curve", out["fit"], str(tmp_path / "more"), "--out", str(picture)]) == 0
+    assert picture.read_text(encoding="utf-8").startswith("<?xml")
+    assert list((tmp_path / "more" / "run" / "tensorboard").glob("events*"))
+
+
+def test_the_ablation_runs_each_row_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, sets, config = lay_out(tmp_path)
+    tokenizer, out = str(tmp_path / "tokenizer"), tmp_path / "ablation"
+    assert main(["tokenizer", "--data", str(corpus), "--size", "300", "--out", tokenizer]) == 0
+    told = ["ablate", str(config), "--data", str(corpus), "--tokenizer", tokenizer, "--eval", str(sets)]
+    told += ["--steps", "2", "--out", str(out)]
+    assert main(told) == 0
+    shown = capsys.readouterr().out
+    rows = ["everything", "without distillation", "without exit 0", "without renaming", "exit 1 alone"]
+    assert all(f"| {row} |" in shown for row in rows)
+    assert (out / "without-exit-0" / "row.json").is_file()
+    assert main(told) == 0  # nothing is run again
+    assert "==" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -78,10 +104,16 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ["exit0", "--data", "nowhere", "--tokenizer", "nowhere", "--out", "x"],
         ["fit", "--data", "nowhere", "--config", "tiny", "--out", "x"],
         ["evaluate", "--checkpoint", "nowhere", "--eval", "nowhere"],
+        ["pretrain", "--windows", "nowhere", "--config", "tiny", "--tokenizer", "nowhere", "--out", "x"],
+        ["mine", "--data", "nowhere", "--checkpoint", "nowhere", "--out", "x.npz"],
+        ["curve", "nowhere"],
+        ["wrap", "nowhere", "x"],
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(Path().iterdir())
     assert main(arguments) == 2
+    assert sorted(Path().iterdir()) == before
     told = capsys.readouterr().err.strip()
     assert told.startswith("train: ") or told.startswith("train.plan: ")
     assert "\n" not in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from tokenizers import Tokenizer
 from train.bags import make_bags, pool, words_of
 from train.config import read_config
 from train.data import Pair, group_of
+from train.encoding import encode, tokenize
 from train.exit0 import Exit0Settings, Table, as_model, start_from, train_table
-from train.loop import CURVE, STATE, Fit, FitSettings, encode, merge, tokenize
+from train.logs import CURVE
+from train.loop import Fit, FitSettings, merge
 from train.losses import Contrastive, exit_weights
 from train.model import ModularStarEncoder
 from train.teacher import starting_table
@@ -70,10 +73,10 @@ def test_a_tiny_model_learns_and_any_exit_finds_the_code_of_any_other(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     run = Fit(fresh(tokenizer), tokenizer, toy_pairs(), settings(steps=300, mixed=2.0), tmp_path)
-    first = run.train_step()["loss"]
     assert run.run()
-    losses = [float(line.split(",")[1]) for line in (tmp_path / CURVE).read_text().splitlines()[1:]]
-    assert len(losses) == 300 and np.mean(losses[-5:]) < 0.6 * first
+    with (tmp_path / CURVE).open() as stream:
+        losses = [float(row["loss"]) for row in csv.DictReader(stream)]
+    assert len(losses) == 300 and np.mean(losses[-5:]) < 0.6 * losses[0]
     seen = {pair.query: pair.code for pair in toy_pairs()}
     asked = encode(run.model, tokenizer, list(seen), bf16=False)
     found = encode(run.model, tokenizer, list(seen.values()), bf16=False)
@@ -88,7 +91,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tokenizer: Tokenizer, tmp_path
     begun = Fit(fresh(tokenizer), tokenizer, toy_pairs(), settings(steps=12, minutes=1e-9), tmp_path / "cut")
     for _ in range(3):  # stops after every step, as a kill would
         assert not begun.run()
-    assert (tmp_path / "cut" / STATE).is_file()
+    assert [path.name for path in (tmp_path / "cut").glob("state-*")] == ["state-00000003"]
     resumed = Fit(fresh(tokenizer), tokenizer, toy_pairs(), settings(steps=12), tmp_path / "cut")
     assert resumed.step == 3
     assert resumed.run()
@@ -102,9 +105,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(tokenizer: Tokenizer, tmp_path
 
 def test_every_pair_is_seen_once_an_epoch(tokenizer: Tokenizer, tmp_path: Path) -> None:
     run = Fit(fresh(tokenizer), tokenizer, toy_pairs(), settings(batch=40, group=4), tmp_path)
-    epoch = np.concatenate([run.rows_of(step) for step in range(4)])
+    epoch = np.concatenate([run.batches.rows(step) for step in range(4)])
     assert sorted(epoch) == list(range(160))
-    assert not np.array_equal(epoch, np.concatenate([run.rows_of(step) for step in range(4, 8)]))
+    assert not np.array_equal(epoch, np.concatenate([run.batches.rows(step) for step in range(4, 8)]))
 
 
 def test_exit_0_alone_learns_and_its_checkpoint_answers_as_the_table_did(tokenizer: Tokenizer) -> None:

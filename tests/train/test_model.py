@@ -110,12 +110,34 @@ def test_the_1b_configuration_has_the_papers_sizes() -> None:
         {"exit_layers": [9]},
         {"exit_layers": []},
         {"nested_dimensions": [64]},
+        {"hidden_size": 0},
+        {"vocab_size": "many"},
+        {"exit_layers": [0, 1, 1]},
+        {"bag_dropout": 1.0},
+        {"exit_layers": [1, 2], "residual": True},
+        {"pooling": "max"},
+        {"positions": "alibi"},
     ],
 )
 def test_an_impossible_shape_is_refused_in_one_line(wrong: dict) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(Path("tiny")).model_config(**wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_a_plan_is_made_of_every_configuration() -> None:
+    for name in ("tiny", "small", "default", "modstar-1b"):
+        config = read_config(Path(name)).model_config()
+        plans = plan(config)
+        assert [one.depth for one in plans] == config.exit_layers
+        work = [one.flops_per_token for one in plans]
+        assert work == sorted(work) and (0 not in config.exit_layers or work[0] == 0)
+
+
+def test_learned_positions_end_somewhere_and_say_where() -> None:
+    model = tiny(positions="learned", max_position_embeddings=4)
+    with pytest.raises(ValueError, match="6 tokens; this encoder has learned 4 positions"):
+        model(*batch())
 
 
 def test_config_survives_its_own_json(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Neurons that would spoil int8: a few of each MLP, far louder than all the others.
+
+The activations of a text share one scale in int8, so one neuron at 25 leaves coarse steps to 1,500 that stay
+below 5. Kept apart in fp32 such neurons cost next to nothing (LLM.int8(), Dettmers et al. 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from train.model import MLP, ModularStarEncoder
+
+# Kept apart in each layer. all-MiniLM-L6-v2 has one or two; the next are not far from the crowd.
+LOUD = 8
+# Texts that they are looked for in.
+LISTENED = 64
+
+
+@torch.inference_mode()
+def loud_neurons(model: ModularStarEncoder, texts: Sequence[Sequence[int]]) -> list[Tensor]:
+    """The LOUD loudest neurons of each layer's MLP, as numbers in order, from texts given as token ids."""
+    peaks: dict[int, Tensor] = {}
+
+    def listen(number: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hear(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            peak = given[0].abs().amax(dim=(0, 1))
+            peaks[number] = torch.maximum(peaks[number], peak) if number in peaks else peak
+
+        return hear
+
+    hooks = [
+        layer.mlp.c_proj.register_forward_pre_hook(listen(number))
+        for number, layer in enumerate(model.blocks)
+    ]
+    try:
+        for ids in texts[:: max(len(texts) // LISTENED, 1)]:
+            row = torch.tensor([list(ids)])
+            for _ in model.states(row, torch.ones_like(row), upto=len(model.blocks)):
+                pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [peaks[number].topk(LOUD).indices.sort().values for number in range(len(model.blocks))]
+
+
+class SplitMLP(nn.Module):
+    """An `MLP` as the sum of two, its loud neurons and all others."""
+
+    def __init__(self, mlp: MLP, loud: Tensor, activation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        quiet = torch.ones(mlp.c_fc.out_features, dtype=torch.bool)
+        quiet[loud] = False
+        self.c_fc, self.c_proj = _part(mlp, quiet.nonzero().squeeze(1))
+        self.loud_fc, self.loud_proj = _part(mlp, loud)
+        self.loud_proj.register_parameter("bias", None)  # it is in the other
+        self.activation = activation
+
+    def forward(self, states: Tensor) -> Tensor:
+        loud: Tensor = self.loud_proj(self.activation(self.loud_fc(states)))
+        quiet: Tensor = self.c_proj(self.activation(self.c_fc(states)))
+        return quiet + loud
+
+
+def _part(mlp: MLP, neurons: Tensor) -> tuple[nn.Linear, nn.Linear]:
+    first, last = mlp.c_fc, mlp.c_proj
+    inward = nn.Linear(first.in_features, len(neurons))
+    outward = nn.Linear(len(neurons), last.out_features)
+    inward.weight, inward.bias = (nn.Parameter(part.detach()[neurons]) for part in (first.weight, first.bias))
+    outward.weight, outward.bias = nn.Parameter(last.weight.detach()[:, neurons]), last.bias
+    return inward, outward

@@ -1,0 +1,71 @@
+"""A bundle for one repository: measured on what was held out, written beside and never over."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modstar_lsp.encoder import Encoder, open_bundle
+from train.adapt import main
+
+# A house language that no general model can know: what a thing is called, and how the code calls it.
+HOUSE = {
+    "the ledger": "zarquon",
+    "a voyage": "blorptide",
+    "the crew": "quenkmate",
+    "each harbour": "vindlehaven",
+    "some cargo": "mubblewort",
+    "the weather": "skronkfall",
+}
+VERBS = {"opens": "grimble", "counts": "twizzle", "sorts": "plonk", "sends": "fwoosh", "checks": "drindle"}
+
+
+def lay_out(root: Path, files: int = 60) -> Path:
+    rng = random.Random(4)
+    for number in range(files):
+        functions = []
+        for _ in range(4):
+            thing, verb = rng.choice(list(HOUSE)), rng.choice(list(VERBS))
+            other = rng.choice(list(HOUSE))
+            name = f"{VERBS[verb]}_{HOUSE[thing]}_{rng.randrange(99)}"
+            functions.append(
+                f'def {name}(target):\n    """It {verb} {thing} before {other} is closed."""\n'
+                f"    {HOUSE[other]} = target.{HOUSE[thing]}\n    return {VERBS[verb]}({HOUSE[other]})\n"
+            )
+        (root / f"module_{number}.py").write_text("\n\n".join(functions), encoding="utf-8")
+    return root
+
+
+def test_a_repository_with_words_of_its_own_is_answered_better(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "house"
+    tree.mkdir()
+    out = tmp_path / "adapted"
+    assert main([str(lay_out(tree)), "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "| exit | before | after | gain |" in shown and str(out) in shown
+    bundle = open_bundle(out)
+    bundle.verify()
+    assert bundle.name.endswith("-house") and bundle.provenance["adapted"]["pairs"] > 60
+
+    def nearness(encoder: Encoder) -> float:
+        prose, code = encoder.encode(list(HOUSE)), encoder.encode(list(HOUSE.values()))
+        return float(np.einsum("nd,nd->n", prose, code).mean())
+
+    assert nearness(Encoder(bundle)) > nearness(Encoder(open_bundle(None))) + 0.05
+    assert main([str(tree), "--out", str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_repository_that_says_nothing_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n", encoding="utf-8")
+    assert main([str(tmp_path), "--out", str(tmp_path / "new")]) == 2
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("train.adapt: ") and "\n" not in told and not (tmp_path / "new").exists()
+    assert main([str(tmp_path / "nowhere")]) == 2

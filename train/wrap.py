@@ -1,0 +1,171 @@
+"""A foreign encoder made modular without training: `wrap` writes a checkpoint to export or to train.
+
+The deepest exit is the encoder as it was. The states of its earlier layers are laid where the deepest exit
+puts the same texts, by ridge regression, and exit 0 likewise from weighted word vectors: one space from the
+start, though only training makes early exits good.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerFast
+
+from modstar_lsp.chunking import chunk_file, embedded_text
+from modstar_lsp.files import Unreadable, read_source, walk
+from train.bags import make_bags, pool
+from train.encoding import SLICE_TOKENS, slices, tokenize
+from train.model import ModularStarEncoder
+from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
+from train.published import MODEL_TYPE, load_published
+from train.teacher import SMOOTH
+from train.tokenizer import of_words
+
+PACKAGE = Path(__file__).resolve().parent.parent / "modstar_lsp"
+# Texts that the early exits are fitted on: four a column and more, some minutes on a CPU.
+MOST_TEXTS = 2000
+LONGEST = 128
+# Of the ridge, as a share of the mean square of a column. all-MiniLM-L6-v2 towards a trained exit 0, 4,000
+# pairs, nDCG@10 of exits 2 and 4: .003 .42 .41; .03 .40 .41; .3 .34 .38 (without a fit .20 .28).
+PENALTY = 0.03
+
+
+def wrap(
+    folder: Path,
+    out: Path,
+    exits: Sequence[int] | None = None,
+    sources: Path | None = None,
+    prompts: Mapping[str, str] | None = None,
+) -> str:
+    """Write the encoder in `folder`, BERT-like or a published ModularStarEncoder, to `out`; a line about it.
+
+    exits: None for 0 (if the tokenizer has WordPieces) and every third of the depth; a published one has its
+    own. sources: a folder of code like that to be searched (None: this project's). prompts: what goes before
+    a text in the role "code" or "query" (None: as sentence-transformers notes them). PretrainedError in one
+    line when the encoder is none of these or `out` is taken; nothing is left behind then.
+    """
+    if out.exists():
+        raise PretrainedError(f"{out} exists already; nothing is written over")
+    kind = read_config_json(folder).get("model_type")
+    if kind == MODEL_TYPE:
+        if exits is not None:
+            raise PretrainedError(
+                f"{folder}: a published {MODEL_TYPE} has exits of its own; leave --exits out"
+            )
+        model, tokenizer = load_published(folder)
+    elif kind in FAMILIES:
+        tokenizer = load_fast_tokenizer(folder).backend_tokenizer
+        model = load_bert(folder, _thirds(folder, tokenizer) if exits is None else exits)
+        fit_early_exits(model, tokenizer, list(source_texts(sources or PACKAGE)))
+        model.config.training = {"wrapped": folder.resolve().name, "prompts": _prompts(folder)}
+    else:
+        known = ", ".join([MODEL_TYPE, *FAMILIES])
+        raise PretrainedError(f"{folder}: a {kind!r}; what can be wrapped is one of {known}")
+    if prompts is not None:
+        model.config.training["prompts"] = dict(prompts)
+    _save(model, tokenizer, folder, out)
+    return f"{out}: exits {', '.join(map(str, model.depths))}, dimension {model.config.dimension}"
+
+
+def source_texts(folder: Path, most: int = MOST_TEXTS) -> Iterator[str]:
+    """What the product would embed of the sources in `folder`: its chunks, up to `most` spread over all."""
+    chunks = []
+    for file in walk(folder).files:
+        try:
+            text = read_source(folder, file.path)
+        except Unreadable:
+            continue
+        chunks += [embedded_text(file.path, chunk) for chunk in chunk_file(file.path, text)]
+    if not chunks:
+        raise PretrainedError(f"{folder}: no sources here to fit the early exits on")
+    yield from chunks[:: -(-len(chunks) // most)]
+
+
+@torch.no_grad()
+def fit_early_exits(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> None:
+    """Lay every earlier exit of a wrapped encoder where its deepest puts the texts."""
+    pooled = pooled_states(model, tokenizer, texts)
+    deepest = model.depths[-1]
+    wanted = F.normalize(model.exit_head(deepest).proj(pooled[deepest]), dim=-1)
+    for depth in model.depths[:-1]:
+        if depth:
+            middle = pooled[depth].mean(dim=0)
+            weight = _ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
+            model.exit_head(depth).proj.weight.copy_(weight)
+            model.exit_head(depth).proj.bias.copy_(wanted.mean(dim=0) - weight @ middle)
+    if 0 in model.depths and model.bag.table is not None:
+        heard = of_words(tokenizer)
+        bags = make_bags(texts, heard)
+        counts = np.bincount(bags.ids, weights=bags.tf, minlength=model.config.vocab_size)
+        weights = SMOOTH / (SMOOTH + torch.from_numpy(counts / max(counts.sum(), 1.0)).float())
+        rows = model.embed_tokens.weight * (weights * model.bag.is_word)[:, None]
+        given = torch.from_numpy(pool(rows, bags, model.config.exit0_tf))
+        model.bag.table.copy_(rows @ _ridge(given, wanted).T)
+
+
+def pooled_states(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> dict[int, Tensor]:
+    """{depth: pooled states [n, hidden] in the order of the texts} of every exit but 0."""
+    longest = min(LONGEST, model.config.max_position_embeddings)
+    parts = slices(tokenize(tokenizer, texts, longest), SLICE_TOKENS)
+    found: dict[int, Tensor] = {
+        depth: torch.empty(len(texts), model.config.hidden_size) for depth in model.depths if depth
+    }
+    with torch.no_grad():
+        for part in parts:
+            for depth, states in model.states(part.input_ids, part.attention_mask, upto=model.depths[-1]):
+                if depth in found:
+                    found[depth][part.places] = model.exit_head(depth).pooled(states, part.attention_mask)
+    return found
+
+
+def _ridge(given: Tensor, wanted: Tensor) -> Tensor:
+    """W with given W^T near wanted, in the sense of least squares with a penalty on W."""
+    given, wanted = given.double(), wanted.double()
+    products = given.T @ given
+    penalty = PENALTY * products.diagonal().mean() * torch.eye(len(products), dtype=torch.float64)
+    return torch.linalg.solve(products + penalty, given.T @ wanted).T.float()
+
+
+def _thirds(folder: Path, tokenizer: Tokenizer) -> list[int]:
+    told = read_config_json(folder)
+    layers = told.get("num_hidden_layers") or told.get("n_layers") or 0
+    depths = {round(layers * share / 3) for share in (1, 2, 3)} - {0}
+    return sorted(depths | ({0} if type(tokenizer.model).__name__ == "WordPiece" else set()))
+
+
+def _prompts(folder: Path) -> dict[str, str]:
+    """As sentence-transformers notes them; a document's, or a passage's, is that of code."""
+    try:
+        noted = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    prompts = noted.get("prompts") or {}
+    return {"query": prompts.get("query", ""), "code": prompts.get("document", prompts.get("passage", ""))}
+
+
+def _save(model: ModularStarEncoder, tokenizer: Tokenizer, folder: Path, out: Path) -> None:
+    specials = load_fast_tokenizer(folder).special_tokens_map
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        model.save_pretrained(beside)
+        PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            model_max_length=model.config.max_position_embeddings,
+            model_input_names=["input_ids", "attention_mask"],
+            **{role: token for role, token in specials.items() if isinstance(token, str)},
+        ).save_pretrained(beside)
+        beside.chmod(0o755)
+        beside.rename(out)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
