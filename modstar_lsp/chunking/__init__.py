@@ -6,10 +6,10 @@ in. Importing this package loads no tree-sitter; the first code file of a langua
 
 from __future__ import annotations
 
-from modstar_lsp.chunking.chunk import Chunk, embedded_text
+from modstar_lsp.chunking.chunk import Chunk, Outlined, embedded_text
 from modstar_lsp.files.languages import language_of
 
-__all__ = ["Chunk", "chunk_file", "embedded_text", "language_of"]
+__all__ = ["Chunk", "Outlined", "chunk_file", "embedded_text", "language_of", "outline"]
 
 
 def chunk_file(path: str, text: str) -> list[Chunk]:
@@ -30,3 +30,15 @@ def chunk_file(path: str, text: str) -> list[Chunk]:
     if language in prose.SECTIONED:
         return prose.sections(language, text)
     return prose.windows(text)
+
+
+def outline(path: str, text: str) -> list[Outlined]:
+    """The definitions of a file `path` with content `text`, in order; none in a language without grammar."""
+    from modstar_lsp.chunking import grammars
+
+    language = language_of(path, text[:200].split("\n", 1)[0])
+    if language not in grammars.GRAMMARS or not text.strip():
+        return []
+    from modstar_lsp.chunking import code
+
+    return code.outline_code(language, path, text)

@@ -30,6 +30,20 @@ class Chunk:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """A definition on lines `start_line`..`end_line` (1-based, inclusive), the comments above it included.
+
+    Of a class with long members these are the lines above the first of them. kind, name, scope: as in Chunk.
+    """
+
+    start_line: int
+    end_line: int
+    kind: str
+    name: str
+    scope: str
+
+
 def embedded_text(path: str, chunk: Chunk) -> str:
     """What is encoded for a chunk: a header line that says where it is, then its text."""
     header = ["/".join(path.split("/")[-PATH_TAIL:])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from modstar_lsp.chunking.chunk import Chunk
+from modstar_lsp.chunking.chunk import Chunk, Outlined
 from modstar_lsp.chunking.definitions import Reader
 from modstar_lsp.chunking.grammars import GRAMMARS, parse
 from modstar_lsp.chunking.leaves import Leaf
@@ -18,6 +18,38 @@ _CPP = re.compile(r"^\s*(?:class\s+\w|namespace\b|template\s*<|using\s+\w|public
 
 def chunk_code(language: str, path: str, text: str) -> list[Chunk] | None:
     """Chunks of a file in a language of GRAMMARS: exactly its lines. None if it cannot be parsed."""
+    walker = _walked(language, path, text)
+    if walker is None:
+        return None
+    reader, rows = walker.reader, walker.rows
+    leaves = walker.joined()
+    leaves[0].start = 0
+    chunks: list[Chunk] = []
+    for index, leaf in enumerate(leaves):
+        end = leaves[index + 1].start if index + 1 < len(leaves) else rows.count
+        emit(reader, rows, leaf, leaf.start, end, chunks)
+    return chunks
+
+
+def outline_code(language: str, path: str, text: str) -> list[Outlined]:
+    """The definitions of a file in a language of GRAMMARS, in order; none if it cannot be parsed."""
+    walker = _walked(language, path, text)
+    if walker is None:
+        return []
+    leaves, rows = walker.leaves, walker.rows
+    found = []
+    for index, leaf in enumerate(leaves):
+        if leaf.statement or not leaf.name:
+            continue
+        end = leaves[index + 1].start if index + 1 < len(leaves) else rows.count
+        while end > leaf.start + 1 and not rows.slice(end - 1, end).strip():
+            end -= 1
+        found.append(Outlined(leaf.start + 1, end, leaf.kind, leaf.name, leaf.scope))
+    return found
+
+
+def _walked(language: str, path: str, text: str) -> Walker | None:
+    """What a walk over the file finds: at least one leaf. None if it cannot be parsed."""
     if language == "c" and path.lower().endswith(".h") and _CPP.search(text):
         language = "cpp"
     grammar = GRAMMARS[language]
@@ -39,10 +71,4 @@ def chunk_code(language: str, path: str, text: str) -> list[Chunk] | None:
     walker.walk(nodes, "", 0, 0, inside="")
     if not walker.leaves:  # nothing but stray tokens
         walker.leaves.append(Leaf(0, "module", "", "", 0, [tree.root_node], statement=True))
-    leaves = walker.joined()
-    leaves[0].start = 0
-    chunks: list[Chunk] = []
-    for index, leaf in enumerate(leaves):
-        end = leaves[index + 1].start if index + 1 < len(leaves) else rows.count
-        emit(reader, rows, leaf, leaf.start, end, chunks)
-    return chunks
+    return walker

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from modstar_lsp.cli.snippet import Focus, Snippet, focus, last_name, marks, name_at, snippet
 from modstar_lsp.cli.terminal import Style, can_print, clean, columns, is_terminal, width_of
-from modstar_lsp.search import Hit
-from modstar_lsp.workspace import Workspace
+from modstar_lsp.search.snippet import Focus, Snippet, focus, last_name, marks, name_at, snippet
+
+if TYPE_CHECKING:
+    from modstar_lsp.search import Hit
+    from modstar_lsp.workspace import Workspace
 
 # A pipe has no width; lines beyond this are data rather than code.
 PIPE_WIDTH = 200

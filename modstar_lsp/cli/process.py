@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from modstar_lsp.cli.terminal import clean
 from modstar_lsp.errors import ModstarError
+from modstar_lsp.startup import hasten_numpy
 
 FOUND = 0
 NOTHING = 1
@@ -23,15 +24,10 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
 DEBUG_VARIABLE = "MODSTAR_DEBUG"
 
-# A question is one vector against a matrix: more threads of the linear algebra library gain nothing, and
-# starting them costs 10 to 30 ms of a process that lives for 150.
-_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
 
 def run(program: str, command: Callable[[], int]) -> int:
     """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
-    for variable in _THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
+    hasten_numpy()
     if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
         warnings.simplefilter("ignore")  # they speak to whoever wrote the code
     for stream in (sys.stdout, sys.stderr):

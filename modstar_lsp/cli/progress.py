@@ -28,7 +28,7 @@ class ProgressBar:
         self._shown = not quiet and is_terminal(self._stream)
         self._next = time.monotonic() + DELAY
         self._drawn = False
-        self._full, self._empty = "█░" if can_print("█░", self._stream) else "#-"
+        self._full, self._empty = "█░" if self._shown and can_print("█░", self._stream) else "#-"
 
     def __call__(self, progress: Progress) -> None:
         if not self._shown or (now := time.monotonic()) < self._next:

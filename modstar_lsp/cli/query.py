@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NoReturn
 
-from modstar_lsp.cli.arguments import (
-    Parser,
-    folder,
-    languages_named,
-    pattern,
-    place,
-    positive,
-    share,
-    whole,
-)
 from modstar_lsp.cli.process import FOUND, NOTHING, complain, leave, run
 from modstar_lsp.cli.terminal import say_json, style
 from modstar_lsp.errors import QueryError, StoreError, WorkspaceError
 
 if TYPE_CHECKING:
+    from modstar_lsp.cli.arguments import Parser
     from modstar_lsp.cli.question import Question
     from modstar_lsp.search import Options, Results
     from modstar_lsp.workspace import Workspace
 
 PROGRAM = "modstar-query"
 
-DEFAULT_HITS = 10
-# The definition and the few lines that matter most: ten hits are read at a glance or not at all.
-DEFAULT_LINES = 4
+# The options that are not given. Ten hits, each its definition and the few lines that matter most: they are
+# read at a glance or not at all.
+_DEFAULTS = {
+    "k": 10,
+    "lang": [],
+    "glob": [],
+    "similar": False,
+    "min_score": None,
+    "exit": None,
+    "no_refresh": False,
+    "index_dir": None,
+    "bundle": None,
+    "json": False,
+    "vimgrep": False,
+    "snippet": True,
+    "lines": 4,
+    "explain": False,
+    "color": "auto",
+}
 
 _DESCRIPTION = """\
 Find code by what it does, by a name in it, or by other code that is like it.
@@ -58,6 +65,19 @@ def main() -> NoReturn:
 
 
 def _parser() -> Parser:
+    import argparse
+
+    from modstar_lsp.cli.arguments import (
+        Parser,
+        folder,
+        languages_named,
+        pattern,
+        place,
+        positive,
+        share,
+        whole,
+    )
+
     parser = Parser(
         PROGRAM,
         _DESCRIPTION,
@@ -66,33 +86,18 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="TEXT [PATH]", help=argparse.SUPPRESS)
-    add(
-        "-k",
-        type=positive,
-        default=DEFAULT_HITS,
-        metavar="N",
-        help="show at most N hits (default: %(default)s)",
-    )
+    add("-k", type=positive, metavar="N", help="show at most N hits (default: %(default)s)")
     add(
         "--lang",
         action="append",
         type=languages_named,
-        default=[],
         metavar="LANG",
         help="only this language; repeatable",
     )
-    add(
-        "--glob",
-        action="append",
-        type=pattern,
-        default=[],
-        metavar="GLOB",
-        help="only such paths; repeatable",
-    )
+    add("--glob", action="append", type=pattern, metavar="GLOB", help="only such paths; repeatable")
     add(
         "--similar",
         type=place,
-        default=argparse.SUPPRESS,
         metavar="FILE:LINE[-LINE]",
         help="find code like these lines, or the definition around LINE; - reads code from standard input",
     )
@@ -107,46 +112,36 @@ def _parser() -> Parser:
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
     form.add_argument("--vimgrep", action="store_true", help="path:line:column:text, one line a hit")
+    show.add_argument("--snippet", action=argparse.BooleanOptionalAction, help="show code (default)")
     show.add_argument(
-        "--snippet", action=argparse.BooleanOptionalAction, default=True, help="show code (default)"
-    )
-    show.add_argument(
-        "--lines",
-        type=positive,
-        default=DEFAULT_LINES,
-        metavar="N",
-        help="lines of code a hit (default: %(default)s)",
+        "--lines", type=positive, metavar="N", help="lines of code a hit (default: %(default)s)"
     )
     show.add_argument("--explain", action="store_true", help="say where each score came from")
-    show.add_argument(
-        "--color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="colours (default: on a terminal)",
-    )
+    show.add_argument("--color", choices=("auto", "always", "never"), help="colours (default: on a terminal)")
+    parser.set_defaults(**_DEFAULTS)
     return parser
 
 
+def _arguments() -> SimpleNamespace:
+    """The process's arguments. Without options they are words alone: argparse and its parser take 4.5 ms."""
+    given = sys.argv[1:]
+    if given and not any(word.startswith("-") for word in given):
+        return SimpleNamespace(words=given, **_DEFAULTS)
+    return SimpleNamespace(**vars(_parser().parse_mixed()))
+
+
 def _command() -> int:
-    arguments = _parser().parse_mixed()
-    by_code = "similar" in arguments
+    arguments = _arguments()
+    by_code = arguments.similar is not False
     text, path = _text_and_path(arguments.words, by_code)
 
     from modstar_lsp.cli.indexing import chosen_root
     from modstar_lsp.cli.question import Question
-    from modstar_lsp.search import Options
 
     root = chosen_root(path)
     question = Question.of_place(arguments.similar, root.resolve()) if by_code else Question.of_text(text)
-    options = Options(
-        k=arguments.k,
-        languages=frozenset().union(*arguments.lang),
-        globs=tuple(arguments.glob),
-        min_score=arguments.min_score,
-        exit=arguments.exit,
-    )
     with _open_fresh(root, arguments) as workspace:
-        results = _answer(workspace, question, options)
+        results = _answer(workspace, question, _options(arguments))
         _print(workspace, question, results, arguments)
         if results.coverage < 1:
             complain(
@@ -177,7 +172,20 @@ def _text_and_path(words: Sequence[str], by_code: bool) -> tuple[str, Path | Non
     return text, Path(path)
 
 
-def _open_fresh(root: Path, arguments: argparse.Namespace) -> Workspace:
+def _options(arguments: SimpleNamespace) -> Options:
+    # Only now: a helper that indexes starts while this process imports what searching needs.
+    from modstar_lsp.search import Options
+
+    return Options(
+        k=arguments.k,
+        languages=frozenset().union(*arguments.lang),
+        globs=tuple(arguments.glob),
+        min_score=arguments.min_score,
+        exit=arguments.exit,
+    )
+
+
+def _open_fresh(root: Path, arguments: SimpleNamespace) -> Workspace:
     """The workspace brought up to date, as far as was asked for and can be.
 
     An index that cannot be written now (no permission, no space, another writer) still answers as it is.
@@ -224,16 +232,19 @@ def _answer(workspace: Workspace, question: Question, options: Options) -> Resul
         return question.ask(workspace, options)
 
 
-def _print(workspace: Workspace, question: Question, results: Results, arguments: argparse.Namespace) -> None:
+def _print(workspace: Workspace, question: Question, results: Results, arguments: SimpleNamespace) -> None:
     """Write the hits on standard output in the form that was asked for."""
     from modstar_lsp.cli.output import Found, Layout, as_json, human, vimgrep
 
     out = sys.stdout
     if out is None:
         return
-    found = [Found.look(workspace, hit, question.sought) for hit in results.hits]
+    sought = question.sought()
+    found = [Found.look(workspace, hit, sought) for hit in results.hits]
+    # Of code that would be nearly all its words, so none.
+    marked = frozenset() if question.code else sought
     if arguments.json:
-        closest = Found.look(workspace, results.closest, question.sought) if results.closest else None
+        closest = Found.look(workspace, results.closest, sought) if results.closest else None
         answer = {
             "query": question.text,
             "root": str(workspace.root),
@@ -244,10 +255,10 @@ def _print(workspace: Workspace, question: Question, results: Results, arguments
         }
         say_json(answer)
     elif arguments.vimgrep:
-        out.writelines(vimgrep(hit, question.marked) for hit in found)
+        out.writelines(vimgrep(hit, marked) for hit in found)
     else:
         lines = arguments.lines if arguments.snippet else 0
-        layout = Layout.fit(out, style(arguments.color, out), question.marked, lines, arguments.explain)
+        layout = Layout.fit(out, style(arguments.color, out), marked, lines, arguments.explain)
         between = "\n" if lines or arguments.explain else ""
         out.write(between.join(human(hit, layout) for hit in found))
     out.flush()
@@ -264,7 +275,7 @@ def _why_nothing(workspace: Workspace, question: Question, results: Results) -> 
     message = f"no good match for {question} in {count(files, 'file')}"
     if results.closest is None:
         return message
-    found = Found.look(workspace, results.closest, question.sought)
+    found = Found.look(workspace, results.closest, question.sought())
     place = f"{found.path}:{found.line}{' ' + found.symbol if found.symbol else ''}"
     return f"{message}; the closest is {place}, {found.hit.score:.2f} (--min-score 0 shows it)"
 

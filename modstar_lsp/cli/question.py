@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from modstar_lsp.cli.arguments import Place
-from modstar_lsp.cli.snippet import asked_words
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
-from modstar_lsp.search import Options, Results
-from modstar_lsp.workspace import Workspace
+
+if TYPE_CHECKING:
+    from modstar_lsp.cli.arguments import Place
+    from modstar_lsp.search import Options, Results
+    from modstar_lsp.workspace import Workspace
 
 # Of a long text a message repeats this much.
 _QUOTED = 60
 
 
 class Question(NamedTuple):
-    """One of `text` and `code` is filled.
-
-    origin: where in the workspace the code was selected.  sought: words that tell which part of a hit
-    answers.  marked: words to mark in it; of code that would be nearly all, so none.
-    """
+    """One of `text` and `code` is filled. origin: where in the workspace the code was selected."""
 
     text: str
-    code: str
-    origin: tuple[str, int, int] | None
-    sought: frozenset[str]
-    marked: frozenset[str]
+    code: str = ""
+    origin: tuple[str, int, int] | None = None
 
     @classmethod
     def of_text(cls, text: str) -> Question:
         """A sentence or name. Raises QueryError when it holds no word."""
-        words = asked_words(text)
-        return cls(text, "", None, words, words)
+        if not split_words(text):
+            raise QueryError("the query holds no words: type what the code does, or a name in it")
+        return cls(text)
 
     @classmethod
     def of_code(cls, code: str, origin: tuple[str, int, int] | None = None) -> Question:
         """Something like `code`. Raises QueryError when it holds no word."""
-        words = frozenset(split_words(code))
-        if not words:
+        if not split_words(code):
             raise QueryError("the selected code holds no words: select some lines of code")
-        return cls("", code, origin, words, frozenset())
+        return cls("", code, origin)
 
     @classmethod
     def of_place(cls, place: Place | None, root: Path) -> Question:
@@ -59,6 +54,12 @@ class Question(NamedTuple):
         if self.code:
             return workspace.similar(self.code, options, origin=self.origin)
         return workspace.search(self.text, options)
+
+    def sought(self) -> frozenset[str]:
+        """Words that tell which part of a hit answers."""
+        from modstar_lsp.search.snippet import asked_words
+
+        return frozenset(split_words(self.code)) if self.code else asked_words(self.text)
 
     def __str__(self) -> str:
         if self.code:

@@ -6,20 +6,21 @@ file is first loaded (`Bundle.verified`), so a process that answers from exit 0 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modstar_lsp.digests import sha256
 from modstar_lsp.errors import BundleError
 
 MANIFEST = "modstar.json"
 
-# Raised when an older runtime could no longer read what export/ writes.
-FORMAT = 1
+# Raised when an older runtime could no longer read what export/ writes. 2: exits that build on exit 0.
+FORMAT = 2
 
 # Plain names only: a manifest can never point outside its own folder, on any system.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -41,6 +42,8 @@ class Exit(NamedTuple):
     precision: str
     file: str
     data: str = ""  # the file with the graph's weights, shared between exits ("" for exit 0)
+    residual: bool = False  # its graph also reads exit 0's vector of the text, and adds to it
+    query_ground: float = 1.0  # how often exit 0's vector counts there when the text is a question
 
 
 class Static(NamedTuple):
@@ -51,6 +54,10 @@ class Static(NamedTuple):
     vocabulary: str
     tf: str
     max_word_chars: int
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        return self.table, self.scales, self.vocabulary
 
 
 class FileRecord(NamedTuple):
@@ -75,6 +82,7 @@ class Bundle(NamedTuple):
     static: Static
     tokenizer: str
     prompts: Mapping[str, str]
+    paired_prompts: bool  # the prompt is a text before the text (with a separator), not its beginning
     calibration: Mapping[str, Any]
     provenance: Mapping[str, Any]
     validation: Mapping[str, Any]
@@ -101,6 +109,16 @@ class Bundle(NamedTuple):
                 raise _bad(self.folder, f"{name} was altered or damaged (its digest is wrong)")
             self.checked.add(name)
         return path
+
+    def stamp(self) -> str:
+        """What the file system says of exit 0's files. They cannot have changed as long as it says the same.
+
+        "" where it cannot tell: Windows keeps no time of change that programs cannot set.
+        """
+        if sys.platform == "win32":
+            return ""
+        found = [(self.folder / name).stat() for name in self.static.files]
+        return " ".join(f"{s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}" for s in found)
 
     def verify(self) -> None:
         """Check the digest of every file; BundleError at the first that is wrong."""
@@ -132,12 +150,13 @@ def open_bundle(folder: Path | None = None) -> Bundle:
         raise _bad(folder, f"{MANIFEST} names no tokenizer file")
     prompts = manifest.mapping("prompts")
     max_tokens = manifest.positive("max_tokens")
+    paired = manifest.raw.get("paired_prompts") is True
     return Bundle(
         folder=folder,
         name=manifest.get("name", str),
         version=manifest.get("version", str),
         licence=manifest.get("licence", str),
-        digest=_vector_digest(records, static, max_tokens, prompts),
+        digest=_vector_digest(records, static, max_tokens, prompts, paired),
         dimension=dimension,
         max_tokens=max_tokens,
         exits=exits,
@@ -145,6 +164,7 @@ def open_bundle(folder: Path | None = None) -> Bundle:
         static=static,
         tokenizer=tokenizer,
         prompts={role: str(prompts.get(role, "")) for role in ("code", "query")},
+        paired_prompts=paired,
         calibration=manifest.mapping("calibration"),
         provenance=manifest.mapping("provenance"),
         validation=manifest.mapping("validation"),
@@ -177,6 +197,17 @@ class _Fields:
         if value < 1:
             raise _bad(self.folder, f"{MANIFEST}: {key} must be at least 1")
         return value
+
+    def positive_number(self, key: str) -> float:
+        value = self.raw.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+            raise _bad(self.folder, f"{MANIFEST}: {self.where}.{key} is no positive number")
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        if not isinstance(self.raw.get(key), bool):
+            raise _bad(self.folder, f"{MANIFEST}: {self.where}.{key} is no bool")
+        return bool(self.raw[key])
 
     def file(self, key: str, records: Mapping[str, FileRecord]) -> str:
         name: str = self.get(key, str)
@@ -211,7 +242,7 @@ def _check_format(manifest: _Fields) -> None:
             f"bundle {manifest.folder} was made by a newer modstar "
             f"(format {version}, this one reads {FORMAT}); upgrade"
         )
-    if version != FORMAT:
+    if version < 1:
         raise _bad(manifest.folder, f"unknown format {version}")
 
 
@@ -237,6 +268,8 @@ def _exit(fields: _Fields, records: Mapping[str, FileRecord]) -> Exit:
         precision=fields.get("precision", str),
         file=fields.file("file", records),
         data=fields.file("data", records) if depth else "",
+        residual=bool(depth) and "residual" in fields.raw and fields.flag("residual"),
+        query_ground=fields.positive_number("query_ground") if "query_ground" in fields.raw else 1.0,
     )
 
 
@@ -254,18 +287,24 @@ def _static(fields: _Fields, records: Mapping[str, FileRecord]) -> Static:
 
 
 def _vector_digest(
-    records: Mapping[str, FileRecord], static: Static, max_tokens: int, prompts: Mapping[str, Any]
+    records: Mapping[str, FileRecord],
+    static: Static,
+    max_tokens: int,
+    prompts: Mapping[str, Any],
+    paired: bool,
 ) -> str:
     """Digest of whatever decides the vectors: re-calibrating scores must not throw an index away."""
     decisive = [
         {name: record.sha256 for name, record in records.items()},
         [static.table, static.scales, static.vocabulary, static.tf, static.max_word_chars],
-        [max_tokens, dict(prompts)],
+        [max_tokens, dict(prompts), *(["paired"] if paired else [])],
     ]
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
+    import hashlib  # OpenSSL's is four times as fast, and lets other threads run
+
     with path.open("rb") as stream:
         if not path.stat().st_size:
             return hashlib.sha256().hexdigest()

@@ -8,16 +8,16 @@ from contextlib import suppress
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modstar_lsp.encoder.bundle import Bundle
-from modstar_lsp.encoder.static import StaticExit
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import BundleError, QueryError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from modstar_lsp.encoder.graph import GraphExit
+    from modstar_lsp.encoder.static import StaticExit
 
 Role = Literal["code", "query"]
 
@@ -26,8 +26,8 @@ class Encoder:
     """Encodes texts at the exits of `bundle`; all exits share one space. Safe to use from several threads.
 
     Exit 0 reads the whole text as a bag of words (no length limit, no prompt). A deeper exit reads its first
-    `bundle.max_tokens` tokens behind the prompt of its role. `threads` bounds the cores that the deeper exits
-    use (None: all that the process may use).
+    `bundle.max_tokens` tokens behind the prompt of its role, and adds to exit 0 where it is residual.
+    `threads` bounds the cores that the deeper exits use (None: all that the process may use).
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -57,7 +57,11 @@ class Encoder:
             raise QueryError(f"this model has no exit {exit}; choose one of {have}")
         if exit == 0:
             return self.encode_words([Counter(split_words(text)) for text in texts])
-        return self._graph(exit).encode(texts, self.bundle.prompts[role])
+        entry = self.bundle.exit(exit)
+        bags = self.encode(texts) if entry.residual else None
+        if bags is not None and role == "query":
+            bags *= entry.query_ground
+        return self._graph(exit).encode(texts, self.bundle.prompts[role], bags)
 
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
@@ -66,6 +70,8 @@ class Encoder:
     def _exit_0(self) -> StaticExit:
         with self._lock:
             if self._static is None:
+                from modstar_lsp.encoder.static import StaticExit
+
                 if self._check is not None:
                     self._check.join()
                 self._static = StaticExit(self.bundle)

@@ -42,6 +42,7 @@ class GraphExit:
         self._on_gpu = CUDA in self._session.get_providers()
         self._tokenizer = Tokenizer.from_file(str(bundle.verified(bundle.tokenizer)))
         self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
+        self._paired = bundle.paired_prompts
         self._tokenizer.enable_truncation(bundle.max_tokens)
         self._tokenizer.no_padding()
 
@@ -55,11 +56,13 @@ class GraphExit:
                 return on_gpu
         return cls(bundle, bundle.exit(depth), threads=threads)
 
-    def encode(self, texts: Sequence[str], prompt: str = "") -> NDArray[np.float32]:
-        """Unit rows for `texts`; an empty text gives a zero row."""
+    def encode(
+        self, texts: Sequence[str], prompt: str = "", bags: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Unit rows for `texts`; an empty text gives a zero row. bags: exit 0's rows, for a residual exit."""
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
         wanted = [index for index, text in enumerate(texts) if text and not text.isspace()]
-        tokens = self._tokenize([prompt + texts[index][: self._max_chars] for index in wanted])
+        tokens = self._tokenize([texts[index][: self._max_chars] for index in wanted], prompt)
         # Longest first: the memory arena grows once, and the threads end together.
         order = sorted((number for number, ids in enumerate(tokens) if ids), key=lambda n: -len(tokens[n]))
         if self._on_gpu:
@@ -68,7 +71,8 @@ class GraphExit:
             batches = [[number] for number in order]
 
         def run(batch: list[int]) -> None:
-            rows[[wanted[number] for number in batch]] = self._run([tokens[number] for number in batch])
+            at = [wanted[number] for number in batch]
+            rows[at] = self._run([tokens[number] for number in batch], None if bags is None else bags[at])
 
         if self._threads == 1 or len(batches) < 2 or self._on_gpu:
             for batch in batches:
@@ -79,22 +83,28 @@ class GraphExit:
                     pass
         return rows
 
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+    def _tokenize(self, texts: list[str], prompt: str) -> list[list[int]]:
+        def behind_prompt() -> Any:
+            return [(prompt, text) if self._paired and prompt else prompt + text for text in texts]
+
         try:
-            encodings = self._tokenizer.encode_batch(texts)
+            encodings = self._tokenizer.encode_batch(behind_prompt())
         except (UnicodeEncodeError, TypeError):  # half of a surrogate pair, from a file of broken encoding
-            clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-            encodings = self._tokenizer.encode_batch(clean)
+            texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+            encodings = self._tokenizer.encode_batch(behind_prompt())
         return [encoding.ids for encoding in encodings]
 
-    def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:
+    def _run(self, batch: list[list[int]], bags: NDArray[np.float32] | None) -> NDArray[np.float32]:
         width = max(map(len, batch))
         ids = np.zeros((len(batch), width), dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(batch):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        vectors: NDArray[np.float32] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        inputs: dict[str, NDArray[Any]] = {"input_ids": ids, "attention_mask": mask}
+        if bags is not None:
+            inputs["bag"] = bags
+        vectors: NDArray[np.float32] = self._session.run(None, inputs)[0]
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)  # fp16 leaves them off by some 3e-4
         norms[norms == 0.0] = 1.0
         return vectors / norms

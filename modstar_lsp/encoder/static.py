@@ -28,7 +28,7 @@ WEIGHT_STEPS = 2.0**24
 
 CONTINUATION = "##"
 
-# Pieces looked up by searching the text of the vocabulary (20 to 150 us each) before a dictionary of it is
+# Pieces looked up by searching the text of the vocabulary (10 to 50 us each) before a dictionary of it is
 # made: that takes 5 ms, which a process that asks one question need not spend.
 SEARCHES = 50
 
@@ -39,15 +39,19 @@ TF_FUNCTIONS: dict[str, np.ufunc | None] = {"linear": None, "log1p": np.log1p, "
 class WordPieces:
     """Greedy longest-match WordPiece on lower-case words, equal to the bundle's tokenizer.json on them.
 
-    vocabulary: the pieces in the order of their ids, one a line.
+    vocabulary: the pieces in the order of their ids, one a line, in UTF-8.
     """
 
-    def __init__(self, vocabulary: str, max_word_chars: int) -> None:
-        self._lines = f"\n{vocabulary}\n"
+    def __init__(self, vocabulary: bytes, max_word_chars: int) -> None:
+        self._lines = b"\n%b\n" % vocabulary
+        self._breaks = np.frombuffer(self._lines, np.uint8) == ord("\n")
         self._max_word_chars = max_word_chars
         self._longest = max_word_chars
         self._searches = 0
         self._ids: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._breaks)) - 1
 
     def split(self, word: str) -> list[int]:
         """Piece ids of `word`; none when it cannot be composed (the tokenizer's <unk>, nothing to exit 0)."""
@@ -74,10 +78,10 @@ class WordPieces:
     def _search(self, piece: str) -> int | None:
         if self._searches < SEARCHES:
             self._searches += 1
-            at = self._lines.find(f"\n{piece}\n")
-            return None if at < 0 else self._lines.count("\n", 0, at)
+            at = self._lines.find(b"\n%b\n" % piece.encode("utf-8", "replace"))
+            return None if at < 0 else int(np.count_nonzero(self._breaks[:at]))
         if self._ids is None:
-            vocabulary = self._lines[1:-1].split("\n")
+            vocabulary = self._lines[1:-1].decode("utf-8").split("\n")
             self._ids = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
             self._longest = max(map(len, vocabulary))
         return self._ids.get(piece)
@@ -106,11 +110,11 @@ class StaticExit:
         try:
             table = np.load(bundle.verified(static.table), mmap_mode="r", allow_pickle=False)
             scales = np.load(bundle.verified(static.scales), allow_pickle=False)
-            vocabulary = bundle.verified(static.vocabulary).read_bytes().decode("utf-8")
+            splitter = WordPieces(bundle.verified(static.vocabulary).read_bytes(), static.max_word_chars)
         except (ValueError, OSError):
             table = scales = np.zeros(0)
-            vocabulary = ""
-        shape = (vocabulary.count("\n") + 1, bundle.dimension)
+            splitter = WordPieces(b"", static.max_word_chars)
+        shape = (len(splitter), bundle.dimension)
         if table.dtype != np.int8 or table.shape != shape or scales.shape != shape[:1]:
             raise BundleError(
                 f"bundle {bundle.folder}: {static.table} and its vocabulary do not fit; export it again"
@@ -119,9 +123,10 @@ class StaticExit:
         self._table = table.view(np.ndarray)
         # Integer weights times int8 rows add up exactly in float64, in any order: a text's vector is the same
         # to the last bit whatever else is in its block.
-        self._scales = scales.astype(np.float64) * (WEIGHT_STEPS / max(float(scales.max()), 1e-30))
+        self._scales = scales
+        self._steps = WEIGHT_STEPS / max(float(scales.max()), 1e-30)
         self._tf = TF_FUNCTIONS[static.tf]
-        self._splitter = WordPieces(vocabulary, static.max_word_chars)
+        self._splitter = splitter
         self._slots = _WordSlots(self._splitter)
         self._lock = Lock()
 
@@ -149,7 +154,7 @@ class StaticExit:
         if self._tf is not None:
             total[cell] = self._tf(total[cell])
         weights = total.reshape(len(counts), len(distinct))
-        weights *= self._scales[distinct]
+        weights *= self._scales[distinct].astype(np.float64) * self._steps
         np.rint(weights, out=weights)
         sums = weights @ self._table[distinct].astype(np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))

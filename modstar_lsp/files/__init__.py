@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from modstar_lsp.files.languages import language_of
 from modstar_lsp.files.source import Unreadable, read_source
-from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, walk
+from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, walk, walk_again
 
 __all__ = [
     "Skipped",
@@ -19,4 +19,5 @@ __all__ = [
     "language_of",
     "read_source",
     "walk",
+    "walk_again",
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 # An ignore file is written by hand; a larger one is not read past this.
 MAX_IGNORE_BYTES = 1_000_000
 
-_PLAIN = re.compile(r"[^*?\[\\]+")
+_SPECIAL = frozenset("*?[\\")
 _POSIX = {
     "alpha": "a-zA-Z",
     "digit": "0-9",
@@ -39,9 +39,9 @@ class Patterns:
     __slots__ = ("_literals", "_names", "_paths", "_rules", "_suffixes")
 
     def __init__(self, lines: Iterable[str]) -> None:
-        # (negated, only folders, matches the whole path rather than the name, regex), in order. A regex is
-        # compiled when a name gets that far: 30 lines of patterns would take 2 ms.
-        self._rules: list[tuple[bool, bool, bool, str]] = []
+        # (negated, only folders, matches the whole path rather than the name, name or "", else regex), in
+        # order. A regex is compiled when a name gets that far: 30 lines of patterns would take 2 ms.
+        self._rules: list[tuple[bool, bool, bool, str, str]] = []
         # "Does any pattern match at all?" answered cheaply: exact names, extensions, everything else.
         self._literals: set[str] = set()
         self._suffixes: set[str] = set()
@@ -52,15 +52,17 @@ class Patterns:
             if parsed is None:
                 continue
             negated, folders, anchored, glob = parsed
+            if not anchored and _SPECIAL.isdisjoint(glob):
+                self._rules.append((negated, folders, anchored, glob, ""))
+                self._literals.add(glob)
+                continue
             expression = _translate(glob)
             if "[" in glob and not _is_sound(expression):
                 continue
-            self._rules.append((negated, folders, anchored, expression))
+            self._rules.append((negated, folders, anchored, "", expression))
             if anchored:
                 paths.append(expression)
-            elif _PLAIN.fullmatch(glob):
-                self._literals.add(glob)
-            elif glob.startswith("*.") and _PLAIN.fullmatch(glob, 2) and "." not in glob[2:]:
+            elif glob.startswith("*.") and _SPECIAL.isdisjoint(glob[2:]) and "." not in glob[2:]:
                 self._suffixes.add(glob[2:])
             else:
                 names.append(expression)
@@ -83,10 +85,10 @@ class Patterns:
             or (self._paths is not None and self._paths.fullmatch(path))
         ):
             return None
-        for negated, folders, anchored, expression in reversed(self._rules):
+        for negated, folders, anchored, literal, expression in reversed(self._rules):
             if folders and not is_folder:
                 continue
-            if _compiled(expression).fullmatch(path if anchored else name):
+            if name == literal if literal else _compiled(expression).fullmatch(path if anchored else name):
                 return not negated
         return None
 

@@ -15,8 +15,9 @@ from modstar_lsp.files.ignore import Patterns, read_patterns
 # An index of a million files is about this large; a larger one is not read.
 MAX_INDEX_BYTES = 200_000_000
 
-_EXCLUDES_FILE = re.compile(r"^\s*excludesfile\s*=\s*(.+?)\s*$", re.IGNORECASE)
-_SECTION = re.compile(r"^\s*\[\s*([\w.-]+)")
+# Compiled when there is something to find.
+_EXCLUDES_FILE = r"(?i)^\s*excludesfile\s*=\s*(.+?)\s*$"
+_SECTION = r"^\s*\[\s*([\w.-]+)"
 
 
 class Repository:
@@ -135,13 +136,15 @@ def _excludes_file(config: Path) -> str:
         text = config.read_text("utf-8", "surrogateescape")
     except OSError:
         return ""
+    if "excludesfile" not in text.lower():
+        return ""
     section = ""
     named = ""
     for line in text.splitlines():
-        head = _SECTION.match(line)
+        head = re.match(_SECTION, line)
         if head:
             section = head[1].lower()
-        found = _EXCLUDES_FILE.match(line)
+        found = re.match(_EXCLUDES_FILE, line)
         if found and section == "core":
             named = found[1].strip('"')
     return named

@@ -61,7 +61,7 @@ def read_source(root: Path, path: str) -> str:
     private key, minified or generated.
     """
     text = decode(path, _read_bytes(root, path))
-    reason = _content_reason(path, text)
+    reason = content_reason(path, text)
     if reason:
         raise Unreadable(path, reason)
     return text
@@ -152,7 +152,8 @@ def _unmarked_utf16(data: bytes) -> str:
     return ""
 
 
-def _content_reason(path: str, text: str) -> str:
+def content_reason(path: str, text: str) -> str:
+    """Why a text is none to search (a private key, generated, minified), "" when it is."""
     head = text[:MARKER_CHARS]
     if "PRIVATE KEY" in head and re.match(_PRIVATE_KEY, head):
         return "secret"

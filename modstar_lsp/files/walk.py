@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,18 +113,55 @@ def walk(root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
                 skipped.append(Skipped(path, reason))
             else:
                 files.append(SourceFile(path, status.st_size, status.st_mtime_ns))
-    files.sort(key=_path)
-    skipped.sort(key=_path)
+    files.sort()
+    skipped.sort()
     return Walk(tuple(files), tuple(skipped))
 
 
-def is_allowed(root: Path, path: str) -> bool:
+def walk_again(
+    root: Path,
+    known: Walk,
+    changed: Collection[str],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> Walk | None:
+    """What `walk` would return now, when of the files since `known` only those at `changed` can be others.
+
+    None when a walk is due: an ignore file or a folder is among them. Each path takes as long as walking some
+    hundred files.
+    """
+    root = root.absolute()
+    files = {file.path: file for file in known.files}
+    gone = []
+    for path in changed:
+        if path.rpartition("/")[2] in (IGNORE_FILE, OWN_IGNORE_FILE):
+            return None
+        try:
+            status = (root / path).lstat()
+        except OSError:
+            if files.pop(path, None) is None:
+                gone.append(f"{path}/")
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            if is_allowed(root, f"{path}/file.py"):
+                return None
+            continue
+        files.pop(path, None)
+        if is_allowed(root, path, include, exclude):
+            files[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+    if gone and any(path.startswith(tuple(gone)) for path in files):
+        return None
+    return Walk(tuple(sorted(files.values())), known.skipped)
+
+
+def is_allowed(root: Path, path: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:
     """Whether `walk` would return the file `path`; one that does not exist is judged by its name."""
     parts = path.split("/")
     if not path or path.startswith("/") or ".." in parts or "" in parts:
         return False
     root = root.absolute()
-    rules = _Rules(root, (), ())
+    rules = _Rules(root, include, exclude)
     folder = _Folder(os.fspath(root), "", rules.git, rules.own, forced=False)
     for depth, name in enumerate(parts):
         git, own = rules.enter(folder, None)
@@ -315,7 +352,3 @@ def _checked(root: Path) -> Path:
 
 def _unreadable(root: Path, error: OSError) -> WorkspaceError:
     return WorkspaceError(f"{root}: cannot be read ({error.strerror or error}); check its permissions")
-
-
-def _path(item: SourceFile | Skipped) -> str:
-    return item.path

@@ -3,16 +3,23 @@
 Index.open(folder, root, bundle)   one database per workspace, made, checked or rebuilt
 index.refresh(encoder, walk)       one writer at a time
 with index.snapshot() as snapshot  any number of readers, each in its own generation
+
+Opening an index and finding nothing to refresh needs no numpy, whose import takes longer than both.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from modstar_lsp.index.database import DamagedIndex
 from modstar_lsp.index.index import Index, IndexStatus
 from modstar_lsp.index.location import index_folder
 from modstar_lsp.index.refresh import Progress, RefreshReport
-from modstar_lsp.index.snapshot import Snapshot, StoredChunk
 from modstar_lsp.index.terms import chunk_terms
+
+if TYPE_CHECKING:
+    from modstar_lsp.index.snapshot import Snapshot, StoredChunk
+    from modstar_lsp.index.view import View as View
 
 __all__ = [
     "DamagedIndex",
@@ -25,3 +32,11 @@ __all__ = [
     "chunk_terms",
     "index_folder",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("Snapshot", "StoredChunk"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from modstar_lsp.index import snapshot
+
+    return getattr(snapshot, name)

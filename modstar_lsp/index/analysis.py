@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.digests import blake2b
 from modstar_lsp.index.postings import Packed, pack
+from modstar_lsp.index.refresh import Job
 from modstar_lsp.index.snapshot import KINDS, NO_SYMBOLS
 from modstar_lsp.index.terms import DEFINES, defined_names, text_counts, with_context
 from modstar_lsp.index.vectors import Quantised, quantise
@@ -31,15 +32,6 @@ _MAX_LENGTH = 0xFFFF
 
 # (start line, end line, number of the kind, name, scope, symbols): a row of `chunks` but for its id.
 Detail = tuple[int, int, int, str, str, "str | None"]
-
-
-class Job(NamedTuple):
-    """A file to read: its stat from the walk, and the digest that the index has for it (b"" for none)."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    digest: bytes
 
 
 class AnalysedFile(NamedTuple):
@@ -77,20 +69,14 @@ def analyse(root: Path, jobs: Sequence[Job], encoder: Encoder, is_known: Callabl
     """Reads, divides and embeds files. `is_known`: whether the index has a vector for that embedded text."""
     batch = _Batch(is_known)
     files = [batch.read(root, job) for job in jobs]
-    vectors = encoder.encode_words(batch.counts) if batch.counts else np.zeros((0, 0), np.float32)
-    vocabulary = {term: number for number, term in enumerate(dict.fromkeys(batch.terms))}
-    numbers = np.fromiter(map(vocabulary.__getitem__, batch.terms), np.int64, len(batch.terms))
-    chunks = np.repeat(np.arange(len(batch.sizes)), batch.sizes)
-    return Analysis(
-        files=files,
-        details=batch.details,
-        lengths=np.array(batch.lengths, np.uint16),
-        digests=batch.digests,
-        embedded=list(batch.embedded),
-        vectors=quantise(vectors),
-        terms=list(vocabulary),
-        postings=pack(numbers, chunks, np.array(batch.tf, np.int64)),
-    )
+    return batch.analysis(files, encoder)
+
+
+def analyse_text(path: str, text: str, encoder: Encoder) -> Analysis:
+    """As `analyse` for a text that the file `path` might hold; nothing is read."""
+    batch = _Batch(lambda digest: False)
+    file = batch.divide(Job(path, 0, 0, b""), storable(text), settled=True)
+    return batch.analysis([file], encoder)
 
 
 def text_digest(text: str) -> bytes:
@@ -102,7 +88,11 @@ def read_text(root: Path, path: str) -> str:
     """The text of a source, fit to be stored: lone surrogates replaced. Raises files.Unreadable."""
     from modstar_lsp.files import read_source
 
-    text = read_source(root, path)
+    return storable(read_source(root, path))
+
+
+def storable(text: str) -> str:
+    """`text` with its lone surrogates replaced."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -125,7 +115,6 @@ class _Batch:
         self.sizes: list[int] = []
 
     def read(self, root: Path, job: Job) -> AnalysedFile:
-        from modstar_lsp.chunking import chunk_file, language_of
         from modstar_lsp.files import Unreadable
 
         settled = _is_settled(job.mtime_ns)
@@ -133,6 +122,11 @@ class _Batch:
             text = read_text(root, job.path)
         except Unreadable as error:
             return AnalysedFile(job, str(error) or "unreadable", b"", "", 0, settled)
+        return self.divide(job, text, settled)
+
+    def divide(self, job: Job, text: str, settled: bool) -> AnalysedFile:
+        from modstar_lsp.chunking import chunk_file, language_of
+
         digest = text_digest(text)
         if digest == job.digest:
             return AnalysedFile(job, "", digest, "", None, settled)
@@ -146,6 +140,22 @@ class _Batch:
         for chunk in chunks:
             self._add(job.path, chunk)
         return AnalysedFile(job, "", digest, language, len(chunks), settled)
+
+    def analysis(self, files: list[AnalysedFile], encoder: Encoder) -> Analysis:
+        vectors = encoder.encode_words(self.counts) if self.counts else np.zeros((0, 0), np.float32)
+        vocabulary = {term: number for number, term in enumerate(dict.fromkeys(self.terms))}
+        numbers = np.fromiter(map(vocabulary.__getitem__, self.terms), np.int64, len(self.terms))
+        chunks = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        return Analysis(
+            files=files,
+            details=self.details,
+            lengths=np.array(self.lengths, np.uint16),
+            digests=self.digests,
+            embedded=list(self.embedded),
+            vectors=quantise(vectors),
+            terms=list(vocabulary),
+            postings=pack(numbers, chunks, np.array(self.tf, np.int64)),
+        )
 
     def _add(self, path: str, chunk: Chunk) -> None:
         from modstar_lsp.chunking import embedded_text

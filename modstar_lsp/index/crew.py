@@ -20,37 +20,45 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from modstar_lsp.index.analysis import Analysis, Job, analyse
-
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
+    from modstar_lsp.index.analysis import Analysis
+    from modstar_lsp.index.refresh import Job
 
 # A helper takes a tenth of a second to start; below this the work is done before it pays. At 1.2 MB the first
 # answer comes after 0.39 s with one and 0.49 s without.
 HELPERS_PAY_BYTES = 400_000
 # More helpers than this outrun the one process that writes.
 MAX_HELPERS = 4
-# A batch is long enough to make its pickling small and short enough to keep every process busy to the end.
-_BATCH_BYTES = 256_000
+# A batch is long enough to make its pickling small and short enough to keep every process busy to the end:
+# with helpers a share of the work within these bounds.
+_BATCH_SHARE = 1 / 12
+_BATCH_BYTES = (64_000, 256_000)
 _BATCH_FILES = 64
 
 # The current folder is not on a helper's path, where a workspace could put a module of its own.
 _START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
+from modstar_lsp import startup
+startup.spare_garbage()
+startup.hasten_numpy()
 from modstar_lsp.index.crew import serve
 serve()
 """
 
-Batch = list[Job]
+Batch = list["Job"]
 
 
-def batches(jobs: Sequence[Job]) -> list[Batch]:
+def batches(jobs: Sequence[Job], helpers: int) -> list[Batch]:
     """`jobs` in portions of some size in bytes."""
+    least, most = _BATCH_BYTES
+    if helpers:
+        most = min(most, max(least, int(_BATCH_SHARE * sum(job.size for job in jobs))))
     result: list[Batch] = []
     size = 0
     for job in jobs:
-        if not result or size + job.size > _BATCH_BYTES or len(result[-1]) == _BATCH_FILES:
+        if not result or size + job.size > most or len(result[-1]) == _BATCH_FILES:
             result.append([])
             size = 0
         result[-1].append(job)
@@ -76,42 +84,45 @@ def _processors() -> int:
 
 
 class Crew:
-    """This process and `helpers` others that analyse batches of files of `root`."""
+    """This process and `helpers` others that analyse batches of files of `root`.
 
-    def __init__(self, root: Path, encoder: Encoder, is_known: Callable[[bytes], bool], helpers: int) -> None:
+    The others are started by the `with` statement and begin at once, while this process still imports what it
+    needs for its own share.
+    """
+
+    def __init__(self, root: Path, encoder: Encoder, work: Sequence[Batch], helpers: int) -> None:
         self._root = root
         self._encoder = encoder
-        self._is_known = is_known
+        self._size = len(work)
         self._helpers = helpers
-        self._todo: deque[Batch] = deque()
+        self._todo: deque[Batch] = deque(work)
         self._results: SimpleQueue[tuple[Batch, Analysis | None]] = SimpleQueue()
         self._room = threading.Semaphore(0)
         self._stopped = False
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []
 
-    def run(self, work: Sequence[Batch]) -> Iterator[Analysis]:
-        """The analysis of every batch, as they get done."""
-        self._todo.extend(work)
-        for _ in range(self._helpers):
-            self._start_helper()
-        for _ in work:
-            yield self._next()
+    def run(self, is_known: Callable[[bytes], bool]) -> Iterator[Analysis]:
+        """The analysis of every batch, as they get done. `is_known`: see `analyse`; a helper knows none."""
+        from modstar_lsp.index.analysis import analyse
 
-    def _next(self) -> Analysis:
+        def own(batch: Batch) -> Analysis:
+            return analyse(self._root, batch, self._encoder, is_known)
+
+        for _ in range(self._size):
+            yield self._next(own)
+
+    def _next(self, own: Callable[[Batch], Analysis]) -> Analysis:
         try:
             batch, analysis = self._results.get_nowait()
         except Empty:
             try:
-                return self._analyse(self._todo.popleft())
+                return own(self._todo.popleft())
             except IndexError:
                 batch, analysis = self._results.get()
         self._room.release()
         # A helper that died leaves its batch to us: should a file have killed it, the error shows here.
-        return self._analyse(batch) if analysis is None else analysis
-
-    def _analyse(self, batch: Batch) -> Analysis:
-        return analyse(self._root, batch, self._encoder, self._is_known)
+        return own(batch) if analysis is None else analysis
 
     def _start_helper(self) -> None:
         path = [entry for entry in sys.path if Path(entry).is_absolute()]
@@ -122,7 +133,6 @@ class Crew:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         except OSError:
             return  # no process to be had: this one does all of it
@@ -137,8 +147,10 @@ class Crew:
         """Hands batches to a helper and takes its answers, until there are none left or it dies."""
         assert process.stdin is not None and process.stdout is not None
         batch: Batch | None = None
+        bundle = self._encoder.bundle
         try:
-            pickle.dump((self._root, type(self._encoder), self._encoder.bundle), process.stdin)
+            bundle.verified(bundle.static.table)  # here, while the helper starts, and not in each
+            pickle.dump((self._root, type(self._encoder), bundle), process.stdin)
             while True:
                 self._room.acquire()
                 if self._stopped:
@@ -156,6 +168,8 @@ class Crew:
                 self._results.put((batch, None))
 
     def __enter__(self) -> Crew:
+        for _ in range(self._helpers):
+            self._start_helper()
         return self
 
     def __exit__(
@@ -177,6 +191,8 @@ class Crew:
 
 def serve() -> None:
     """What a helper does: batches from standard input, analyses to standard output, until the input ends."""
+    from modstar_lsp.index.analysis import analyse
+
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing but pickles may go where the answers go
     root, encoder_type, bundle = pickle.load(source)

@@ -181,6 +181,9 @@ class Database:
             self.remove()
             connection = self._connect("rwc")
             try:
+                # Nothing is lost with an index just made: a crash of the machine leaves a damaged
+                # one, which is made again. So the disk is not waited for, a dozen times 0.2 to 5 ms.
+                connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN EXCLUSIVE")

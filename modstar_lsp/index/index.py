@@ -10,25 +10,26 @@ from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index.database import WRITER_LOCK, DamagedIndex, Database, transaction
 from modstar_lsp.index.lock import FileLock
-from modstar_lsp.index.snapshot import Snapshot
-from modstar_lsp.index.vectors import EXACT_SCAN_LIMIT
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from modstar_lsp.encoder import Bundle, Encoder
     from modstar_lsp.files import Walk
     from modstar_lsp.index.graph import Graph
     from modstar_lsp.index.refresh import Cancelled, OnProgress, RefreshReport
+    from modstar_lsp.index.snapshot import Snapshot
 
 # Seconds to wait for a writer before a damaged index is thrown away.
 _DAMAGE_WAIT = 10.0
 # Seconds to wait for another process that is refreshing the same index; its result is then ours.
 LOCK_WAIT = 5.0
+# Up to here scanning every vector takes 1 ms; a graph pays only above.
+EXACT_SCAN_LIMIT = 20_000
 # A process that has asked this often is no single query, and reading the graph pays. At 50,000 chunks a scan
 # takes 3 ms, the graph 2 ms at a recall of .98, and reading it 250 ms.
 _QUESTIONS_BEFORE_GRAPH = 50
@@ -92,6 +93,8 @@ class Index:
         Raises DamagedIndex when the database turns out to be damaged: it has been emptied then, so refresh
         and ask again.
         """
+        from modstar_lsp.index.snapshot import Snapshot
+
         with self._lock:
             self._check_open()
             generation = self._generation()
@@ -148,6 +151,8 @@ class Index:
 
     def status(self) -> IndexStatus:
         """What the index holds."""
+        import numpy as np
+
         with self.snapshot() as snapshot:
             exits, counts = np.unique(snapshot.exits, return_counts=True)
             return IndexStatus(
@@ -284,6 +289,11 @@ class Index:
         with self._lock:
             self._graph = built
         return True
+
+    def forget_graph(self) -> None:
+        """Lets go of the graph's memory, for who builds it and asks nothing."""
+        with self._lock:
+            self._graph = None
 
     def clear(self) -> None:
         """Empties the index."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from hashlib import blake2b
 from pathlib import Path
+
+from modstar_lsp.digests import blake2b
 
 _NAME_LENGTH = 40  # of the workspace's own name in the folder's; the digest tells equal names apart
 

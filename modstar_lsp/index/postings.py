@@ -44,6 +44,20 @@ def pack(terms: NDArray[np.integer], chunks: NDArray[np.integer], counts: NDArra
     return packed
 
 
+def unpack(packed: Packed, terms: Sequence[str]) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """What `pack` put together, by term: the chunks that hold it, ascending, and how often each does."""
+    packed = np.sort(packed)
+    numbers = packed >> _TERM_SHIFT
+    starts = np.flatnonzero(np.concatenate(([True], numbers[1:] != numbers[:-1])))[: len(packed)]
+    chunks = ((packed >> _CHUNK_SHIFT) & _CHUNK_MASK).astype(np.int32)
+    counts = (packed & _COUNT_MASK).astype(np.float32)
+    ends = [*starts[1:].tolist(), len(packed)]
+    return {
+        terms[numbers[start]]: (chunks[start:end], counts[start:end])
+        for start, end in zip(starts.tolist(), ends, strict=False)
+    }
+
+
 def renumber(packed: Packed, terms: NDArray[np.int64], first_chunk: int = 0) -> Packed:
     """`packed` with term t as `terms[t]` and every chunk number `first_chunk` higher."""
     return (terms[packed >> _TERM_SHIFT] << _TERM_SHIFT) | (

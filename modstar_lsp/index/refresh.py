@@ -13,7 +13,7 @@ from modstar_lsp.index.lock import FileLock
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.files import Skipped, SourceFile, Walk
-    from modstar_lsp.index.analysis import Job
+    from modstar_lsp.index.crew import Crew
     from modstar_lsp.index.writer import Writer
 
 # Chunks per commit. A first indexing shows its results this often, about once a second per process.
@@ -54,6 +54,15 @@ class RefreshReport(NamedTuple):
     complete: bool = True
 
 
+class Job(NamedTuple):
+    """A file to read: its stat from the walk, and the digest that the index has for it (b"" for none)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: bytes
+
+
 class _Difference(NamedTuple):
     jobs: list[Job]
     removed: list[str]
@@ -80,9 +89,8 @@ def refresh(
     if not _differs(files, known):
         return _report(walk, unstorable, known, begin)
 
-    # Only now: a query that finds nothing to do should not load what reads and writes.
-    from modstar_lsp.index.donors import Donors
-    from modstar_lsp.index.writer import Writer
+    # Only now, here and below: a query that finds nothing to do should not load what reads and writes.
+    from modstar_lsp.index.crew import Crew, batches, helpers_for
 
     with FileLock(database.folder / WRITER_LOCK) as lock:
         if not lock.acquire(wait, cancelled):
@@ -93,13 +101,19 @@ def refresh(
             if counters(connection)["generation"] != generation:
                 known = known_files(connection)
             difference = _difference(files, known)
-            lenders = Donors(donors, encoder.bundle.digest, database.dimension)
-            try:
-                writer = Writer(connection, database.dimension, known, lenders)
-                added = sum(job.path not in known for job in difference.jobs)
-                changed, complete = _update(writer, root, encoder, difference, progress, cancelled, helpers)
-            finally:
-                lenders.close()
+            if helpers is None:
+                helpers = helpers_for(difference.jobs)
+            with Crew(root, encoder, batches(difference.jobs, helpers), helpers) as crew:
+                from modstar_lsp.index.donors import Donors
+                from modstar_lsp.index.writer import Writer
+
+                lenders = Donors(donors, encoder.bundle.digest, database.dimension)
+                try:
+                    writer = Writer(connection, database.dimension, known, lenders)
+                    added = sum(job.path not in known for job in difference.jobs)
+                    changed, complete = _update(writer, crew, difference, progress, cancelled)
+                finally:
+                    lenders.close()
     removed = len(difference.removed)
     return _report(walk, unstorable, writer.known, begin, added, changed, removed, complete)
 
@@ -114,37 +128,31 @@ def pending(database: Database, walk: Walk) -> int:
 
 def _update(
     writer: Writer,
-    root: Path,
-    encoder: Encoder,
+    crew: Crew,
     difference: _Difference,
     progress: OnProgress | None,
     cancelled: Cancelled | None,
-    helpers: int | None,
 ) -> tuple[int, bool]:
     """(files that had changed, whether all was done)."""
-    from modstar_lsp.index.crew import Crew, batches, helpers_for
-
     writer.remove(difference.removed)
     total, done, changed = len(difference.jobs), 0, 0
     known = set(writer.known)
     begin = time.perf_counter()
     nothing_yet = not known
-    number = helpers_for(difference.jobs) if helpers is None else helpers
     complete = True
-    with Crew(root, encoder, writer.is_known, number) as crew:
-        for analysis in crew.run(batches(difference.jobs)):
-            writer.add(analysis)
-            changed += sum(file.chunks is not None and file.job.path in known for file in analysis.files)
-            done += len(analysis.files)
-            if progress is not None and analysis.files:
-                progress(Progress("index", done, total, analysis.files[-1].job.path))
-            if cancelled is not None and cancelled():
-                complete = done == total
-                break
-            early = nothing_yet and time.perf_counter() - begin > _FIRST_COMMIT_SECONDS
-            if (early or writer.chunks >= COMMIT_CHUNKS) and done < total:
-                writer.commit(last=False, unread=total - done)
-                nothing_yet = False
+    for analysis in crew.run(writer.is_known):
+        writer.add(analysis)
+        changed += sum(file.chunks is not None and file.job.path in known for file in analysis.files)
+        done += len(analysis.files)
+        if progress is not None and analysis.files:
+            progress(Progress("index", done, total, analysis.files[-1].job.path))
+        if cancelled is not None and cancelled():
+            complete = done == total
+            break
+        early = nothing_yet and time.perf_counter() - begin > _FIRST_COMMIT_SECONDS
+        if (early or writer.chunks >= COMMIT_CHUNKS) and done < total:
+            writer.commit(last=False, unread=total - done)
+            nothing_yet = False
     writer.commit(last=True, unread=total - done)
     return changed, complete
 
@@ -174,8 +182,6 @@ def _is_same(file: SourceFile, known: KnownFile | None) -> bool:
 
 
 def _difference(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> _Difference:
-    from modstar_lsp.index.analysis import Job
-
     present = {file.path for file in files}
     jobs = []
     for file in files:

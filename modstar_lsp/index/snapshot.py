@@ -333,7 +333,27 @@ class Snapshot:
         """The vectors of `rows`, of unit length (or zero for a chunk without words)."""
         return self.quantised().decode(self.vector_of[rows])
 
-    # -- chunks
+    def vector_numbers(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """The numbers of the vectors that stand for texts with these digests, of those that there are."""
+        found: dict[bytes, int] = {}
+        pending = iter(dict.fromkeys(digests))
+        with self._reading() as connection:
+            while some := list(islice(pending, _PARAMETERS)):
+                marks = ",".join("?" * len(some))
+                found.update(
+                    connection.execute(f"SELECT digest, vector FROM digests WHERE digest IN ({marks})", some)
+                )
+        return found
+
+    # -- files and chunks
+
+    def digest(self, path: str) -> bytes:
+        """The digest of the text that the file `path` had when it was read, b"" when it is not indexed."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT digest FROM files WHERE path = ? AND skipped IS NULL", (path,)
+            ).fetchone()
+        return b"" if row is None else row[0]
 
     def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
         """What is known about each of `rows`, in their order."""
@@ -364,7 +384,7 @@ class Snapshot:
                     kind=KINDS[kind],
                     name=name,
                     scope=scope,
-                    symbols=_symbols(name, symbols),
+                    symbols=stored_symbols(name, symbols),
                 )
             )
         return result
@@ -393,7 +413,8 @@ def _joined(parts: list[tuple[Rows, Floats]]) -> tuple[Rows, Floats]:
     return rows, tf
 
 
-def _symbols(name: str, stored: str | None) -> tuple[str, ...]:
+def stored_symbols(name: str, stored: str | None) -> tuple[str, ...]:
+    """The symbols of a chunk from the column that keeps them."""
     if stored is None:
         return (name,) if name else ()
     return () if stored == NO_SYMBOLS else tuple(stored.split("\n"))

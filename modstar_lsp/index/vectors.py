@@ -19,9 +19,6 @@ BLOCK = 64
 # what OpenBLAS divides among threads, which wait for each other up to 100 ms when the machine is busy.
 _SCAN_NUMBERS = 1 << 17
 
-# Up to here scanning every vector takes 1 ms; a graph pays only above.
-EXACT_SCAN_LIMIT = 20_000
-
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int8]
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.errors import QueryError
-from modstar_lsp.index import Snapshot
 from modstar_lsp.search.lexical import bm25
 from modstar_lsp.search.query import Query, name_parts
 from modstar_lsp.search.ranking import Candidates, Terms
+
+if TYPE_CHECKING:
+    from modstar_lsp.index import View
 
 # Enough that a right file is among them for 99 of 100 development questions; one costs some 10 µs.
 LEXICAL_CANDIDATES = 120
@@ -28,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 
 def pool(
-    snapshot: Snapshot,
+    snapshot: View,
     query: Query,
     vector: Floats | None,
     allowed: Mask | None,
@@ -68,7 +71,7 @@ def pool(
     )
 
 
-def filtered(snapshot: Snapshot, languages: frozenset[str], globs: Sequence[str]) -> Mask | None:
+def filtered(snapshot: View, languages: frozenset[str], globs: Sequence[str]) -> Mask | None:
     """bool [n], the rows that the filters leave, None for all. Raises QueryError when they leave no file."""
     if not languages and not globs:
         return None
@@ -101,7 +104,7 @@ def glob_regex(glob: str) -> str:
     )
 
 
-def telling_terms(snapshot: Snapshot, words: Sequence[str]) -> tuple[str, ...]:
+def telling_terms(snapshot: View, words: Sequence[str]) -> tuple[str, ...]:
     """The words of a piece of code that few chunks hold, rarest first."""
     distinct = [word for word in dict.fromkeys(words) if len(word) > 1]
     found = snapshot.postings(distinct)
@@ -109,7 +112,7 @@ def telling_terms(snapshot: Snapshot, words: Sequence[str]) -> tuple[str, ...]:
     return tuple(rare[:TELLING_TERMS]) or tuple(distinct[:TELLING_TERMS])
 
 
-def elsewhere(snapshot: Snapshot, origin: tuple[str, int, int], allowed: Mask | None) -> Mask:
+def elsewhere(snapshot: View, origin: tuple[str, int, int], allowed: Mask | None) -> Mask:
     """`allowed` without the chunks that share a line with `origin` (path, first and last line)."""
     path, first, last = origin
     kept = np.ones(snapshot.n, bool) if allowed is None else allowed.copy()
@@ -128,7 +131,7 @@ def _best(scores: Floats, count: int, allowed: Mask | None) -> Rows:
     return rows.astype(np.int32)
 
 
-def _best_of_best_files(snapshot: Snapshot, chunks: Floats, files: Floats, allowed: Mask | None) -> Rows:
+def _best_of_best_files(snapshot: View, chunks: Floats, files: Floats, allowed: Mask | None) -> Rows:
     """The row of the best chunk in each of the FILE_CANDIDATES best files."""
     wanted = np.zeros(len(snapshot.paths), bool)
     wanted[_best(files, FILE_CANDIDATES, None)] = True

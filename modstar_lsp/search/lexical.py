@@ -8,12 +8,13 @@ that no stemmer's mistakes are baked into the postings and an exact spelling sti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index import Snapshot
+if TYPE_CHECKING:
+    from modstar_lsp.index import View
 
 K1 = 1.2
 B = 0.75
@@ -66,7 +67,7 @@ def inflections(word: str) -> list[str]:
     return sorted(forms)
 
 
-def bm25(snapshot: Snapshot, terms: Sequence[str]) -> LexicalScores:
+def bm25(snapshot: View, terms: Sequence[str]) -> LexicalScores:
     """Scores of `terms` (distinct, lower-case) against every chunk and file of `snapshot`."""
     n_files = len(snapshot.paths)
     chunks = np.zeros(snapshot.n, np.float32)

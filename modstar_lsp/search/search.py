@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from modstar_lsp.encoder import Encoder
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
-from modstar_lsp.index import Snapshot
 from modstar_lsp.search.calibrate import Calibration
 from modstar_lsp.search.candidates import elsewhere, filtered, pool, telling_terms
 from modstar_lsp.search.query import MAX_WORDS, Query, analyse
@@ -25,6 +24,9 @@ from modstar_lsp.search.ranking import (
     absolute_features,
     features,
 )
+
+if TYPE_CHECKING:
+    from modstar_lsp.index import View
 
 # Each further chunk of one file loses this much of its raw score: ten places should not be one file.
 REPEAT_PENALTY = 0.25
@@ -88,7 +90,7 @@ class Results(NamedTuple):
     took: float
 
 
-def search(snapshot: Snapshot, encoder: Encoder, text: str, options: Options | None = None) -> Results:
+def search(snapshot: View, encoder: Encoder, text: str, options: Options | None = None) -> Results:
     """The chunks of `snapshot` that answer a sentence or name best. Raises QueryError on an empty one."""
     options = options or Options()
     begin = time.perf_counter()
@@ -97,7 +99,7 @@ def search(snapshot: Snapshot, encoder: Encoder, text: str, options: Options | N
     return _ranked(snapshot, query, found, options, calibration, begin)
 
 
-def gather(snapshot: Snapshot, encoder: Encoder, text: str, options: Options) -> tuple[Query, Candidates]:
+def gather(snapshot: View, encoder: Encoder, text: str, options: Options) -> tuple[Query, Candidates]:
     """The analysed question and the unranked candidates: what ranking and calibration start from."""
     _check(options)
     query = analyse(text)
@@ -107,7 +109,7 @@ def gather(snapshot: Snapshot, encoder: Encoder, text: str, options: Options) ->
 
 
 def similar(
-    snapshot: Snapshot,
+    snapshot: View,
     encoder: Encoder,
     code: str,
     options: Options | None = None,
@@ -152,7 +154,7 @@ def order(
 
 
 def _ranked(
-    snapshot: Snapshot,
+    snapshot: View,
     query: Query,
     found: Candidates,
     options: Options,

@@ -62,6 +62,11 @@ def test_no_refresh_without_an_index_says_so_and_makes_none(shell: Shell) -> Non
     assert not Path(shell.environment["XDG_CACHE_HOME"]).exists()
 
 
+def test_options_that_say_what_holds_anyway_change_nothing(indexed: Shell) -> None:
+    said = ("-k", "10", "--lines", "4", "--snippet", "--color", "auto")
+    assert indexed.query("parse json", *said).out == indexed.query("parse json").out != ""
+
+
 def test_k_limits_the_hits(indexed: Shell) -> None:
     assert len(indexed.query("json document", "--min-score", "0", "-k", "2").headers) == 2
 

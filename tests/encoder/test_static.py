@@ -19,7 +19,7 @@ from modstar_lsp.errors import QueryError
 from tests.encoder.random_bundle import DIMENSION, PIECES, SPECIALS, make_bundle
 from train.tokenizer import empty_tokenizer
 
-WORD_PIECES = WordPieces("\n".join(PIECES), 100)
+WORD_PIECES = WordPieces("\n".join(PIECES).encode(), 100)
 
 TEXTS = [
     "def parseJSON(file): return retry(uploads)",
@@ -114,7 +114,7 @@ def test_word_pieces_are_those_of_the_tokenizer(text: str) -> None:
 
 @given(code_like)
 def test_the_first_words_have_the_same_pieces_as_later_ones(text: str) -> None:
-    fresh = WordPieces("\n".join(PIECES), 100)
+    fresh = WordPieces("\n".join(PIECES).encode(), 100)
     for word in split_words(text):
         assert fresh.split(word) == WORD_PIECES.split(word)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modstar_lsp.chunking import Chunk
@@ -72,6 +72,7 @@ POSTINGS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(POSTINGS, st.sampled_from([1, 6]))
 @example(
     {"all": dict.fromkeys(range(65_536), 1), "a": {65_535: 256}, "b": {0: 255, 254: 1, 255: 2, 510: 3}}, 1

@@ -34,7 +34,7 @@ QUESTIONS = {
     "Workspace.similar": "modstar_lsp/workspace.py",
     "grouped query attention": "train/model.py",
     "symmetric contrastive loss": "train/losses.py",
-    "rename identifiers in the training pairs": "train/data.py",
+    "rename identifiers in the training pairs": "train/data/augmentation.py",
     "train the tokenizer": "train/tokenizer.py",
     "quantise embedding rows to int8": "export/quantise.py",
     "validate retrieval of an exported exit": "export/validate.py",

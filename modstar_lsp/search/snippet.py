@@ -66,6 +66,9 @@ def focus(lines: Sequence[str], name: str, symbols: Sequence[str], words: Collec
     Small neighbours share a hit, and its own `name` is that of the first of them. A piece of a long
     definition does not define its name, and shows the line that holds most of the words.
     """
+    if tuple(symbols) == (name,):  # nothing to choose from
+        line = defining_line(lines, name)
+        return Focus(name, line, _with_preamble(lines, line), len(lines))
     held = [_held(line, words) for line in lines]
     places = {symbol: defining_line(lines, symbol) for symbol in symbols}
     starts = sorted({_with_preamble(lines, line) for line in places.values()})
