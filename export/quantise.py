@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from optimum.onnxruntime import ORTQuantizer
 from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from transformers import PretrainedConfig
 
 from export.static import quantise_rows
+from modstar_lsp.encoder.runtime import onnxruntime as ort
 
 # A Gather from fewer rows than this is no embedding table.
 LEAST_TABLE_ROWS = 256

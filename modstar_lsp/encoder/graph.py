@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from modstar_lsp.encoder.bundle import Bundle, Exit
+from modstar_lsp.encoder.runtime import onnxruntime as ort
 from modstar_lsp.errors import BundleError
 
 CPU = "CPUExecutionProvider"
