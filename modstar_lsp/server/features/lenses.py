@@ -1,0 +1,70 @@
+"""Code lenses "3 similar" on definitions: off by default, since each that comes into view is a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from modstar_lsp.server.features.actions import show
+from modstar_lsp.server.features.places import lsp_range
+from modstar_lsp.server.positions import Encoding, Span
+from modstar_lsp.server.protocol import Filters, InvalidParams, SimilarRequest, read_range, wire_range
+
+if TYPE_CHECKING:
+    from modstar_lsp.server.overlay import Document
+    from modstar_lsp.server.session import Session
+
+# Hits below this score share a subject, not their code: half of all definitions have a neighbour above .66.
+MIN_SCORE = 0.75
+# More than so many are shown as "20+ similar".
+MOST = 20
+# Shorter definitions are alike without meaning anything by it.
+MIN_LINES = 4
+
+
+async def code_lenses(session: Session, params: types.CodeLensParams) -> list[types.CodeLens]:
+    """A lens without a command on each definition of some length; nothing is searched yet."""
+    document = session.documents.get(params.text_document.uri)
+    if document is None or not session.settings.code_lens_enabled:
+        return []
+    places = await session.in_pool(_places, document, session.encoding)
+    return [
+        types.CodeLens(range=lsp_range(name), data={"uri": document.uri, "range": wire_range(code)})
+        for name, code in places
+    ]
+
+
+def _places(document: Document, encoding: Encoding) -> list[tuple[Span, Span]]:
+    """Of each definition the place of its name and its lines."""
+    lines = document.lines
+    return [
+        (
+            lines.named(found.start_line, found.end_line, found.name.rpartition(".")[2], encoding),
+            lines.whole(found.start_line, found.end_line, encoding),
+        )
+        for found in document.definitions()
+        if found.end_line - found.start_line + 1 >= MIN_LINES
+    ]
+
+
+async def resolve(
+    session: Session, lens: types.CodeLens, cancelled: Callable[[], bool] | None = None
+) -> types.CodeLens:
+    """The lens with its count. Raises InvalidParams when it is none of ours."""
+    uri, span = _data(lens.data)
+    request = SimilarRequest(uri, span, filters=Filters(limit=MOST, min_score=MIN_SCORE, snippet_lines=0))
+    count = len((await session.similar(request, cancelled)).hits)
+    if count:
+        title = f"{count}{'+' if count == MOST else ''} similar"
+        lens.command = show(session, uri, span, title)
+    else:
+        lens.command = types.Command(title="no similar code", command="")
+    return lens
+
+
+def _data(data: Any) -> tuple[str, Span]:
+    if not isinstance(data, dict) or not isinstance(data.get("uri"), str):
+        raise InvalidParams("codeLens/resolve: data must be what textDocument/codeLens gave")
+    return data["uri"], read_range(data.get("range"), "codeLens/resolve: data.range")

@@ -1,0 +1,51 @@
+"""workspace/symbol, answered by meaning: any client's "go to symbol in workspace" takes a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from modstar_lsp.server.features.places import location
+from modstar_lsp.server.protocol import Hit, SearchRequest
+
+if TYPE_CHECKING:
+    from modstar_lsp.server.session import Session
+
+_KINDS = {
+    "function": types.SymbolKind.Function,
+    "method": types.SymbolKind.Method,
+    "class": types.SymbolKind.Class,
+    "type": types.SymbolKind.Struct,
+    "module": types.SymbolKind.Module,
+    "section": types.SymbolKind.String,
+}
+
+
+async def workspace_symbols(
+    session: Session, params: types.WorkspaceSymbolParams, cancelled: Callable[[], bool] | None = None
+) -> list[types.WorkspaceSymbol]:
+    """The hits for the query in rank order; none when switched off, or while nothing is typed."""
+    query = params.query.strip()
+    if not session.settings.workspace_symbol_enabled or not any(map(str.isalnum, query)):
+        return []
+    answer = await session.search(SearchRequest(query), cancelled)
+    echo = params.query if session.settings.workspace_symbol_echo_query else ""
+    return [symbol(hit, echo) for hit in answer.hits]
+
+
+def symbol(hit: Hit, echo: str = "") -> types.WorkspaceSymbol:
+    """A hit as a symbol at the place of its name.
+
+    echo: the query, put before the name with the rank. VS Code's Ctrl+T hides every symbol whose name does
+    not match what was typed, letter by letter, and sorts the others by name; so it shows all, in rank order.
+    """
+    name = hit.symbol.rpartition(".")[2] or f"{hit.path.rpartition('/')[2]}:{hit.selection_range[0][0] + 1}"
+    scope = hit.symbol.rpartition(".")[0]
+    return types.WorkspaceSymbol(
+        name=f"{echo} {hit.rank:02} {name}" if echo else name,
+        kind=_KINDS.get(hit.kind, types.SymbolKind.File),
+        location=location(hit),
+        container_name=f"{scope} in {hit.path}" if scope else hit.path,
+    )
