@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
 # Sets up a virtual environment in .venv-test, checks the style and the types, and runs every test.
-# Arguments go to pytest: `scripts/test.sh tests/search -x`.
+#   scripts/test.sh                        all but the tests that drive real editors
+#   scripts/test.sh --editors              those too: installs Neovim, Emacs and VS Code's workbench into .venv-editors
+#   scripts/test.sh tests/search -x        arguments go to pytest
 set -euo pipefail
 cd "$(dirname "$0")/.."
+around=()
+if [ "${1:-}" = --editors ]; then
+  around=(bash scripts/editors.sh)
+  shift
+fi
 python="${PYTHON:-python3}"
 venv=.venv-test
 stamp="$venv/installed"
@@ -17,4 +24,4 @@ fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
-"$venv/bin/python" -m pytest "$@"
+${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "$@"

@@ -1,0 +1,95 @@
+// What the extension is made of, and which command does what.
+import * as vscode from 'vscode';
+import { printDebugInformation } from './debug';
+import { INSTALL_COMMAND, onInterpreterChange } from './lookup';
+import type { Hit } from './protocol';
+import { Results } from './results';
+import { type SearchArguments, searchByMeaning } from './search';
+import { NotRunning, Server } from './server';
+import { AT_START } from './settings';
+import { findSimilar, targetOfCommand, targetOfHit } from './similar';
+import { showMenu, StatusItem } from './status';
+
+let server: Server | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel('modstar', { log: true });
+  const running = new Server(log);
+  server = running;
+  const results = new Results(running, context.workspaceState);
+  const version = (context.extension.packageJSON as { version: string }).version;
+
+  // VS Code passes what the caller of a command gave: `never` lets each say what it expects
+  const command = (name: string, run: (...args: never[]) => unknown) =>
+    vscode.commands.registerCommand(`modstar.${name}`, async (...args: never[]) => {
+      try {
+        await run(...args);
+      } catch (error) {
+        if (error instanceof NotRunning || error instanceof vscode.CancellationError) return; // said already
+        log.error(`${name}: ${String(error)}`);
+        void vscode.window.showErrorMessage(`modstar: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    });
+
+  context.subscriptions.push(
+    log,
+    results,
+    new StatusItem(running),
+    command('search', (args?: SearchArguments) => {
+      searchByMeaning(running, results, context.workspaceState, args);
+    }),
+    command('findSimilar', () => findSimilar(running, results)),
+    // the name that the server gives to its code action and code lens for this client
+    command('client.showSimilar', (at: Parameters<typeof targetOfCommand>[0]) =>
+      findSimilar(running, results, targetOfCommand(at)),
+    ),
+    command('results.open', (hit: Hit) => results.openHit(hit)),
+    command('results.openToSide', (hit: Hit) => results.openHit(hit, { viewColumn: vscode.ViewColumn.Beside })),
+    command('results.similar', (hit: Hit) => findSimilar(running, results, targetOfHit(hit))),
+    command('results.next', () => results.step(1)),
+    command('results.previous', () => results.step(-1)),
+    command('results.refresh', () => results.refresh()),
+    command('results.clear', () => {
+      results.clear();
+    }),
+    command('menu', () => showMenu(running)),
+    // not the server's own names: the language client registers those as long as a server runs
+    command('pauseIndexing', () => running.execute('modstar.pause')),
+    command('resumeIndexing', () => running.execute('modstar.resume')),
+    command('rebuildIndex', () => running.execute('modstar.reindex')),
+    command('clearIndex', () => clearIndex(running)),
+    command('restart', () => running.restart()),
+    command('showLogs', () => {
+      log.show();
+    }),
+    command('debugInformation', () => printDebugInformation(running, version)),
+    command('copyInstallCommand', async () => {
+      await vscode.env.clipboard.writeText(INSTALL_COMMAND);
+      vscode.window.setStatusBarMessage(`Copied: ${INSTALL_COMMAND}`, 5000);
+    }),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (AT_START.some((setting) => event.affectsConfiguration(setting))) void running.restart();
+      else if (event.affectsConfiguration('modstar')) void running.sendSettings();
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void running.trust()),
+  );
+  // not awaited: an activation that waits for a process delays what else starts with the window
+  void running.restart();
+  void onInterpreterChange(() => {
+    if (running.condition === 'missing' || running.program?.foundBy.includes('interpreter')) void running.restart();
+  }).then((listener) => context.subscriptions.push(listener));
+}
+
+export async function deactivate(): Promise<void> {
+  await server?.dispose();
+}
+
+async function clearIndex(running: Server): Promise<void> {
+  const remove = 'Delete';
+  const chosen = await vscode.window.showWarningMessage(
+    'Delete the index of this workspace? Nothing is found until you choose "Resume indexing".',
+    { modal: true },
+    remove,
+  );
+  if (chosen === remove) await running.execute('modstar.clear');
+}

@@ -1,0 +1,240 @@
+// The live search: results as the sentence is typed, best first, each previewed as it is passed over.
+import * as vscode from 'vscode';
+import { coverageText, gist, icon, name, open, place, score } from './hits';
+import { Preview } from './preview';
+import type { Hit, SearchResult } from './protocol';
+import type { Results } from './results';
+import { NotRunning, type Server } from './server';
+
+/** A pause in typing shorter than this asks nothing. A query takes some 10 ms, a fast typist 100 ms a key. */
+const DEBOUNCE_MS = 80;
+const RECENT_KEY = 'modstar.recentQueries';
+const RECENT_KEPT = 10;
+
+const TO_SIDE: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('split-horizontal'), tooltip: 'Open to the Side' };
+const KEEP: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('pin'), tooltip: 'Keep These Results in the Side Bar' };
+
+type Item = vscode.QuickPickItem & { hit?: Hit; query?: string; run?: () => unknown };
+type Shown = Pick<SearchResult, 'hits' | 'coverage'> & Partial<SearchResult>;
+
+/** For keybindings: `"args": { "query": "..." }` starts with that question. */
+export interface SearchArguments {
+  query?: string;
+}
+
+export function searchByMeaning(
+  server: Server,
+  results: Results,
+  memory: vscode.Memento,
+  { query: first = '' }: SearchArguments = {},
+): void {
+  if (!vscode.workspace.workspaceFolders?.length) {
+    void offerFolder();
+    return;
+  }
+  new Search(server, results, memory).begin(first);
+}
+
+async function offerFolder(): Promise<void> {
+  const openFolder = 'Open Folder...';
+  const chosen = await vscode.window.showInformationMessage('modstar searches a folder: open one first.', openFolder);
+  if (chosen !== undefined) await vscode.commands.executeCommand('vscode.openFolder');
+}
+
+class Search {
+  private readonly pick = vscode.window.createQuickPick<Item>();
+  private readonly preview = vscode.workspace.getConfiguration('modstar').get<boolean>('preview')
+    ? new Preview()
+    : undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private asking: vscode.CancellationTokenSource | undefined;
+  /** What the list answers, and whether in full: Enter must not open the answer to less than what was typed. */
+  private answered: { query: string; complete: boolean; result: Shown } | undefined;
+  private acceptWhenAnswered = false;
+  private accepted = false;
+
+  constructor(
+    private readonly server: Server,
+    private readonly results: Results,
+    private readonly memory: vscode.Memento,
+  ) {}
+
+  begin(query: string): void {
+    const { pick } = this;
+    pick.placeholder = 'Describe the code you are looking for';
+    // VS Code would move items whose name matches to the top, against the ranking. Not in its published types.
+    (pick as { sortByLabel?: boolean }).sortByLabel = false;
+    pick.buttons = [KEEP];
+    pick.onDidChangeValue((value) => {
+      this.acceptWhenAnswered = false;
+      this.ask(value.trim(), DEBOUNCE_MS);
+    });
+    pick.onDidChangeActive(([item]) => {
+      if (item?.hit !== undefined) this.preview?.show(item.hit);
+    });
+    pick.onDidAccept(() => {
+      this.accept();
+    });
+    pick.onDidTriggerButton(() => {
+      this.keep();
+    });
+    pick.onDidTriggerItemButton(({ item }) => {
+      if (item.hit !== undefined) void this.finish(item.hit, { viewColumn: vscode.ViewColumn.Beside });
+    });
+    pick.onDidHide(() => {
+      void this.end();
+    });
+    pick.value = query;
+    this.showStatus();
+    pick.show();
+    this.ask(query.trim(), 0);
+  }
+
+  private ask(query: string, delay: number): void {
+    clearTimeout(this.timer);
+    this.asking?.cancel();
+    this.asking = undefined;
+    if (query === '') {
+      this.answered = undefined;
+      this.pick.busy = false;
+      this.pick.items = this.recent();
+      this.showStatus();
+      return;
+    }
+    this.pick.busy = true;
+    // VS Code ignores Enter on an empty list, and a fast typist presses it before the first answer
+    if (this.answered === undefined) this.pick.items = [note('Searching ...')];
+    this.timer = setTimeout(() => void this.answer(query), delay);
+  }
+
+  private async answer(query: string): Promise<void> {
+    const asking = new vscode.CancellationTokenSource();
+    this.asking = asking;
+    try {
+      const result = await this.server.search({ query }, asking.token, (better) => {
+        if (this.asking === asking) this.display(query, better, false);
+      });
+      if (this.asking === asking) this.display(query, result, true);
+    } catch (error) {
+      if (this.asking !== asking || error instanceof vscode.CancellationError) return;
+      if (error instanceof NotRunning) this.pick.hide(); // said already
+      else this.showNote(error instanceof Error ? error.message : String(error));
+    } finally {
+      if (this.asking === asking) this.pick.busy = false;
+      asking.dispose();
+    }
+  }
+
+  private display(query: string, result: Shown, complete: boolean): void {
+    this.answered = { query, complete, result };
+    const items = result.hits.map(toItem);
+    if (items.length === 0 && complete) {
+      items.push(note(result.message ?? 'No good match'));
+      if (result.closest !== undefined) items.push(toItem(result.closest));
+    }
+    const focused = this.pick.activeItems[0]?.hit;
+    this.pick.items = items;
+    // a better list must not move the focus away from what the user has moved to
+    const same = items.find(({ hit }) => hit !== undefined && hit.rank > 1 && sameCode(hit, focused));
+    if (same !== undefined && !complete) this.pick.activeItems = [same];
+    else if (result.hits.length === 0) this.pick.activeItems = items.slice(-1); // the closest, not the note above it
+    this.showStatus();
+    const best = result.hits[0];
+    if (complete && this.acceptWhenAnswered && best !== undefined) void this.finish(best, {});
+  }
+
+  private showNote(text: string): void {
+    this.answered = undefined;
+    this.pick.items = [note(text)];
+  }
+
+  private showStatus(): void {
+    const result = this.answered?.result;
+    const coverage = result?.coverage;
+    const parts = ['modstar'];
+    if (this.answered?.complete && result?.took !== undefined && result.hits.length > 0) {
+      const count = result.hits.length;
+      parts.push(`${String(count)} result${count === 1 ? '' : 's'} in ${String(Math.max(1, Math.round(result.took)))} ms`);
+    }
+    if (coverage !== undefined) parts.push(coverageText(coverage));
+    else for (const folder of this.server.status?.folders ?? []) parts.push(`${folder.name}: ${coverageText(folder.coverage)}`);
+    this.pick.title = parts.join('  ·  ');
+  }
+
+  private accept(): void {
+    const item = this.pick.activeItems[0] ?? this.pick.selectedItems[0];
+    if (item?.query !== undefined) {
+      this.pick.value = item.query;
+      this.ask(item.query, 0);
+      return;
+    }
+    const query = this.pick.value.trim();
+    if (item?.hit !== undefined && this.answered?.query === query) void this.finish(item.hit, {});
+    else if (query !== '') this.acceptWhenAnswered = true;
+  }
+
+  private async finish(hit: Hit, options: vscode.TextDocumentShowOptions): Promise<void> {
+    this.accepted = true;
+    this.remember();
+    this.keepQuietly();
+    this.pick.hide();
+    await this.preview?.settle();
+    if (options.viewColumn !== undefined) await this.preview?.restore();
+    await open(hit, { ...options, preview: false });
+  }
+
+  private keep(): void {
+    this.keepQuietly();
+    this.remember();
+    this.pick.hide();
+    void this.results.reveal();
+  }
+
+  /** The results view holds the last list that was used. */
+  private keepQuietly(): void {
+    if (this.answered === undefined) return;
+    const { query, result } = this.answered;
+    this.results.set({ kind: 'search', query }, result);
+  }
+
+  private async end(): Promise<void> {
+    clearTimeout(this.timer);
+    this.asking?.cancel();
+    this.asking = undefined;
+    this.pick.dispose();
+    if (!this.accepted) await this.preview?.restore();
+    this.preview?.dispose();
+  }
+
+  private recent(): Item[] {
+    const queries = this.memory.get<string[]>(RECENT_KEY, []);
+    return queries.map((query) => ({ label: `$(history) ${query}`, query, alwaysShow: true }));
+  }
+
+  private remember(): void {
+    const query = this.answered?.query;
+    if (query === undefined) return;
+    const others = this.memory.get<string[]>(RECENT_KEY, []).filter((other) => other !== query);
+    void this.memory.update(RECENT_KEY, [query, ...others].slice(0, RECENT_KEPT));
+  }
+}
+
+function toItem(hit: Hit): Item {
+  return {
+    label: `$(${icon(hit)}) ${name(hit)}`,
+    description: `${place(hit)}  ·  ${score(hit)}${hit.unsaved ? '  ·  unsaved' : ''}`,
+    detail: gist(hit),
+    // without it VS Code hides what does not contain the typed words
+    alwaysShow: true,
+    buttons: [TO_SIDE],
+    hit,
+  };
+}
+
+function note(text: string): Item {
+  return { label: `$(info) ${text}`, alwaysShow: true };
+}
+
+function sameCode(one: Hit, other: Hit | undefined): boolean {
+  return other?.uri === one.uri && other.range.start.line === one.range.start.line;
+}

@@ -1,0 +1,1 @@
+return { globals = { actions = { files = { enter = 'edit' } } } }

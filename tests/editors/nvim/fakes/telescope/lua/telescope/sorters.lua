@@ -1,0 +1,5 @@
+return {
+  highlighter_only = function()
+    return 'highlighter_only'
+  end,
+}

@@ -1,0 +1,200 @@
+"""The workbench as a person uses it: keys typed into the real window, and where the editor ends up."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from tests.editors.vscode.vscode_window import QUICK_INPUT, QUICK_ROWS, CodeServer, Window
+
+SEARCH_INPUT = f"{QUICK_INPUT}[placeholder^='Describe']"
+STATUS = "#modstar\\.modstar\\.modstar\\.status"
+RESULTS = ".pane-body .monaco-list-row"
+
+# The README's pictures: MODSTAR_PICTURES=docs/images MODSTAR_SCALE=2 scripts/editors.sh python -m pytest
+# tests/editors/vscode -k picture
+PICTURES = os.environ.get("MODSTAR_PICTURES")
+PICTURE_SIZE = (1100, 660)
+
+
+@pytest.fixture(scope="module")
+def repository(library: Path) -> Path:
+    return library
+
+
+@pytest.fixture(scope="module")
+def server(
+    base: Path, repository: Path, environment: dict[str, str], vsix: Path, window: Window
+) -> Iterator[CodeServer]:
+    """VS Code with the extension installed, its window on the repository, all of it indexed."""
+    server = CodeServer(base / "window", environment)
+    server.install(vsix)
+    with server:
+        window.do("open", server.url(repository))
+        window.see(STATUS, r"modstar: \S+, \d+ files indexed")
+        yield server
+
+
+@pytest.fixture
+def workbench(server: CodeServer, window: Window) -> Iterator[Window]:
+    """The window; whatever a test opened is closed after it."""
+    yield window
+    window.press("Escape", "Escape")
+    window.command("View: Close All Editors")
+
+
+def search(window: Window, sentence: str) -> None:
+    """Type a sentence into the search and wait for the answer to all of it."""
+    window.do("gone", ".quick-input-widget")
+    window.press("Control+Alt+k")
+    window.see(SEARCH_INPUT)
+    window.do("type", sentence, 15)
+    sleep(0.3)  # for the last key to be noticed: until then the list is that of the sentence without its end
+    window.see(".quick-input-title", r"\d+ results? in \d+ ms")
+
+
+def line_of(file: Path, text: str) -> int:
+    """The line, from 1, at which a file has the text."""
+    return 1 + next(i for i, line in enumerate(file.read_text("utf-8").splitlines()) if text in line)
+
+
+def rank_and_name(row: str) -> str:
+    """The name in the label of a row, which begins with its icon's name."""
+    return re.split(r",\s", row)[0].split("  ")[-1]
+
+
+def test_a_sentence_ends_at_its_function(workbench: Window, repository: Path) -> None:
+    search(workbench, "make a numbered directory with a prefix")
+    rows = workbench.read(QUICK_ROWS)
+    assert rank_and_name(rows[0]) == "make_numbered_dir"
+    scores = [float(score) for row in rows for score in re.findall(r"·\s+([01]\.\d\d)", row)]
+    assert len(scores) > 1 and scores == sorted(scores, reverse=True), "best first, whatever the names"
+    workbench.press("Enter")
+    workbench.at("pathlib.py", line_of(repository / "src/_pytest/pathlib.py", "def make_numbered_dir("))
+
+
+def test_the_command_palette_leads_there_too(workbench: Window, repository: Path) -> None:
+    workbench.command("modstar: Search code by meaning")
+    workbench.see(SEARCH_INPUT)
+    workbench.do("type", "SafeRepr", 15)
+    workbench.see(f"{QUICK_ROWS}[data-index='0']", "SafeRepr")
+    workbench.press("Enter")
+    workbench.at("saferepr.py", line_of(repository / "src/_pytest/_io/saferepr.py", "class SafeRepr("))
+
+
+def test_enter_pressed_at_once_opens_the_answer_to_the_whole_sentence(workbench: Window) -> None:
+    workbench.press("Control+Alt+k")
+    workbench.see(SEARCH_INPUT)
+    workbench.do("type", "make a numbered directory with a prefix")
+    workbench.press("Enter")
+    workbench.at("pathlib.py")
+
+
+def test_arrows_preview_and_escape_restores(workbench: Window, repository: Path) -> None:
+    line = line_of(repository / "src/_pytest/_io/saferepr.py", "class SafeRepr(")
+    search(workbench, "SafeRepr")
+    workbench.press("Enter")
+    workbench.at("saferepr.py", line)
+    search(workbench, "make a numbered directory with a prefix")
+    workbench.see(".tab.active", "pathlib.py")
+    workbench.press("ArrowDown", "ArrowDown")
+    workbench.press("Escape")
+    workbench.at("saferepr.py", line)
+    assert len(workbench.read(".tabs-container .tab")) == 1, "the preview is gone"
+
+
+def test_the_pin_keeps_the_results_in_rank_order(workbench: Window) -> None:
+    search(workbench, "where are temporary directories removed")
+    shown = [rank_and_name(row) for row in workbench.read(QUICK_ROWS)]
+    workbench.do("click", ".quick-input-widget .quick-input-titlebar .action-label")
+    workbench.see(".pane-body .message", "where are temporary directories removed")
+    workbench.see(f"{RESULTS}.selected.focused", "^1: ")
+    kept = workbench.read(RESULTS)
+    assert [row.split(": ", 1)[1].split(",")[0] for row in kept[: len(shown)]] == shown
+    assert [int(row.split(":")[0]) for row in kept] == list(range(1, len(kept) + 1))
+
+
+def test_similar_code_from_the_context_menu(workbench: Window) -> None:
+    search(workbench, "SafeRepr.repr_instance")
+    workbench.press("Enter")
+    workbench.at("saferepr.py")
+    workbench.press("Shift+F10")
+    workbench.see(".monaco-menu", "Find similar code")
+    workbench.press("ArrowDown")
+    workbench.see(".monaco-menu .action-item.focused", "Find similar code")
+    workbench.press("Enter")
+    workbench.see(".pane-body .message", "Similar to saferepr.py")
+    workbench.see(f"{RESULTS}.selected.focused", "^1: ")
+    assert "SafeRepr.repr" in workbench.read(RESULTS)[0]
+    workbench.press("Enter")
+    workbench.at("saferepr.py")
+
+
+def test_the_status_bar_pauses_and_resumes(workbench: Window) -> None:
+    workbench.do("click", STATUS)
+    workbench.see(QUICK_ROWS, "Pause indexing")
+    workbench.do("type", "pause")
+    workbench.press("Enter")
+    workbench.see(STATUS, "paused")
+    workbench.do("click", STATUS)
+    workbench.see(QUICK_ROWS, "Resume indexing")
+    workbench.do("type", "resume")
+    workbench.press("Enter")
+    workbench.see(STATUS, r"^modstar: \S+, \d+ files indexed")
+
+
+def test_logs_are_shown(workbench: Window) -> None:
+    workbench.command("modstar: Show logs")
+    workbench.see(".panel .view-lines", "starting")
+    workbench.command("View: Hide Panel")
+
+
+def test_pictures_of_the_search_the_similar_code_and_the_status(
+    workbench: Window, repository: Path, base: Path
+) -> None:
+    folder = Path(PICTURES).resolve() if PICTURES else base
+    width, height = PICTURE_SIZE
+    workbench.do("resize", width, height)
+    workbench.command("View: Show Explorer")
+    search(workbench, "undo changes to environment variables after a test")
+    workbench.see(".tab.active", "monkeypatch.py")
+    workbench.do("picture", str(folder / "vscode-search.png"))
+    workbench.press("Escape")
+
+    search(workbench, "FDCapture.snap")
+    workbench.press("Enter")
+    workbench.at("capture.py")
+    workbench.command("modstar: Find similar code")
+    workbench.see(".pane-body .message", "Similar to capture.py")
+    workbench.see(f"{RESULTS}.selected.focused", "^1: ")
+    workbench.press("Enter")
+    workbench.at("capture.py")
+    workbench.do("move", width / 2, height / 2)
+    workbench.do("picture", str(folder / "vscode-similar.png"))
+
+    workbench.do("hover", STATUS)
+    workbench.see(".monaco-hover", r"pieces\sof\scode")
+    clip = {"x": width - 480, "y": height - 150, "width": 480, "height": 150}
+    workbench.do("picture", str(folder / "vscode-status.png"), clip)
+    for name in ("search", "similar", "status"):
+        assert (folder / f"vscode-{name}.png").stat().st_size > 10_000
+
+
+def test_similar_code_in_a_peek(workbench: Window, server: CodeServer, repository: Path) -> None:
+    settings = repository / ".vscode" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"modstar.similar.show": "peek"}')
+    workbench.do("open", server.url(repository))
+    workbench.see(STATUS, "files indexed")
+    search(workbench, "FDCapture.snap")
+    workbench.press("Enter")
+    workbench.at("capture.py")
+    workbench.command("modstar: Find similar code")
+    workbench.see(".peekview-widget .ref-tree", "def snap")
+    workbench.press("Escape")
+    workbench.do("gone", ".peekview-widget")

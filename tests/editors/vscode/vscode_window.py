@@ -1,0 +1,198 @@
+"""VS Code's real workbench and extension host as processes: a server on loopback, a browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from tests.editors.editor_programs import program
+
+HERE = Path(__file__).resolve().parent
+# Generous: these end hangs, they measure nothing.
+START_SECONDS = 60.0
+ANSWER_SECONDS = 240.0
+
+QUICK_INPUT = ".quick-input-widget .quick-input-box input"
+QUICK_ROWS = ".quick-input-widget .quick-input-list .monaco-list-row"
+
+USER_SETTINGS = {
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "workbench.enableExperiments": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "chat.disableAIFeatures": True,
+    "chat.commandCenter.enabled": False,
+    "security.workspace.trust.startupPrompt": "never",
+    "git.openRepositoryInParentFolders": "never",
+    "git.blame.statusBarItem.enabled": False,
+    "editor.minimap.enabled": False,
+    "workbench.colorTheme": "Dark Modern",
+}
+
+
+class CodeServer:
+    """VS Code's server in a folder of its own, its extension host with the environment given."""
+
+    def __init__(
+        self, state: Path, environment: Mapping[str, str], *, trusted: bool = True, tests_inside: bool = False
+    ) -> None:
+        self.home = Path(program("vscode"))
+        self.state = state
+        (state / "user" / "User").mkdir(parents=True)
+        (state / "user" / "User" / "settings.json").write_text(json.dumps(USER_SETTINGS))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environment = {
+            **environment,
+            "PATH": f"{environment['PATH']}:{self.home / 'bin'}",
+            # no address of a gallery that could be asked
+            "EXTENSIONS_GALLERY": '{"serviceUrl":"http://127.0.0.1:9/none","itemUrl":"","resourceUrlTemplate":""}',
+        }
+        self.arguments = [
+            str(self.home / "bin" / "node"),
+            str(self.home / "vscode" / "out" / "server-main.js"),
+        ]
+        self.arguments += ["--accept-server-license-terms", "--telemetry-level", "off"]
+        self.arguments += ["--server-data-dir", str(state), "--user-data-dir", str(state / "user")]
+        self.arguments += ["--extensions-dir", str(state / "extensions")]
+        self.trusted = trusted
+        self.tests_inside = tests_inside
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def install(self, package: Path) -> None:
+        """Install an extension as a user would."""
+        command = [*self.arguments, "--install-extension", str(package), "--force"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert "successfully installed" in done.stdout, done.stdout + done.stderr
+
+    def __enter__(self) -> CodeServer:
+        command = [*self.arguments, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--without-connection-token", "--force-disable-user-env"]
+        if (
+            self.tests_inside
+        ):  # lets the window run tests in the extension host; it shows no notifications then
+            command += ["--enable-smoke-test-driver"]
+        if self.trusted:
+            command += ["--disable-workspace-trust"]
+        with (self.state / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        end = monotonic() + START_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=5):
+                    return self
+            except OSError:
+                assert self.process.poll() is None, (self.state / "server.log").read_text()
+                assert monotonic() < end, "VS Code's server did not start"
+                sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)  # the group holds its extension hosts, and nothing else
+        self.process.wait()
+
+    def url(self, folder: Path, **payload: Path) -> str:
+        """What to open to see the folder; payload: paths for the workbench's own test runner."""
+        query = {"folder": str(folder)}
+        if payload:
+            remote = f"vscode-remote://127.0.0.1:{self.port}"
+            query["payload"] = json.dumps([[name, f"{remote}{path}"] for name, path in payload.items()])
+        return f"http://127.0.0.1:{self.port}/?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+
+    def logs(self) -> str:
+        """What the extension and its server wrote, for a failure's message."""
+        files = sorted((self.state / "user" / "logs").rglob("*modstar*.log"))
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+        return "\n".join(f"== {file.name}\n{text}" for file, text in zip(files, texts, strict=True))
+
+
+class Window:
+    """A browser that shows VS Code. Methods wait until what they name is there, or say what they saw."""
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        home = Path(program("vscode"))
+        environment = {**os.environ, "MODSTAR_VSCODE": str(home), "MODSTAR_SCALE": str(scale)}
+        self.process = subprocess.Popen(
+            [str(home / "bin" / "node"), str(HERE / "driver" / "window.mjs")],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def do(self, action: str, *arguments: Any) -> Any:
+        """One action of driver/window.mjs, and its answer."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"do": action, "with": arguments}).encode() + b"\n")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_SECONDS)
+        assert ready, f"no answer to {action} {arguments}"
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            picture = Path(tempfile.gettempdir()) / "modstar-vscode-failure.png"
+            if action != "picture":
+                self.do("picture", str(picture))
+            raise AssertionError(f"{action} {arguments}: {answer['error']}; see {picture}")
+        return answer["value"]
+
+    def see(self, selector: str, pattern: str = "") -> None:
+        """Wait until something visible matches both the selector and, with its label or text, the pattern."""
+        self.do("see", selector, pattern)
+
+    def read(self, selector: str) -> list[str]:
+        """The labels or texts of what is visible, from top to bottom."""
+        return self.do("read", selector)
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        self.do("press", *keys)
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette, by its title."""
+        self.press("F1")
+        self.see(QUICK_INPUT)
+        self.do("type", title)
+        self.see(f"{QUICK_ROWS}.focused", f"^{title}")
+        self.press("Enter")
+
+    def at(self, file: str, line: int | None = None) -> None:
+        """Wait until the cursor is in a file of this name, at this line (from 1)."""
+        self.see(".editor-group-container.active .tab.active", re.escape(file))
+        if line is not None:
+            self.see("#status\\.editor\\.selection", rf"Ln {line},")
+        self.see(".editor-group-container.active .monaco-editor.focused")
