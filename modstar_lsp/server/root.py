@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from bisect import bisect_left
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from modstar_lsp.server.overlay import Documents, Overlay
     from modstar_lsp.server.settings import Settings
     from modstar_lsp.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 # Jobs of the child without which there is nothing to ask.
 _VITAL = ("open", "refresh", "clear")
@@ -140,7 +137,6 @@ class Root:
         self._ready_due = False
         self._loading_exit = 0
         self._look_again_at = 0.0
-        self._question_exit = 0
         self._rebuilt = -_REBUILD_SECONDS
 
     # -- life
@@ -371,22 +367,9 @@ class Root:
                             tuple(sorted(status.coverage.items())),
                             status.bytes,
                         )
-                        self._load_question_exit(workspace.encoder)
             except StoreError:
                 self._look = Look()
         return time.monotonic() - begin, self._look != before
-
-    def _load_question_exit(self, encoder: Encoder) -> None:
-        """Embed questions at the deepest exit that the index holds, loaded here: no question waits for it."""
-        deepest = max((exit for exit, _ in self._look.exits), default=0)
-        if deepest == self._question_exit:
-            return
-        try:
-            encoder.encode(["load"], deepest, "query")
-        except ModstarError as error:  # exit 0 answers as before
-            log.warning("exit %s cannot be used: %s", deepest, error)
-            return
-        self._question_exit = deepest
 
     def workspace(self) -> Workspace | None:
         """The index, opened to read; None as long as there is none. For any thread."""
@@ -506,7 +489,6 @@ class Root:
                         indexed=len(snapshot.paths), share=snapshot.coverage, chunks=snapshot.n
                     )
                 view = overlay.over(snapshot)
-                options = options._replace(exit=self._question_exit)
                 return describe(view, overlay, ask(view, workspace.encoder, options))
         except DamagedIndex as error:
             self._rebuild()

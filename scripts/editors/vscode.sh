@@ -10,7 +10,7 @@ if [ -z "${MODSTAR_VSCODE:-}" ]; then
   vscode_home="$EDITORS_HOME/vscode"
   vscode_driver="$project/tests/editors/vscode/driver"
   vscode_stamp="$vscode_home/installed"
-  vscode_wanted="node $vscode_node, server $vscode_server, driver $(cat "$vscode_driver"/* | cksum)"
+  vscode_wanted="node $vscode_node, server $vscode_server, driver $(cat "$vscode_driver"/{package-lock.json,spdlog.js,unpack.mjs} | cksum)"
   if [ "$(cat "$vscode_stamp" 2>/dev/null)" != "$vscode_wanted" ]; then
     echo "Installing VS Code (code-server $vscode_server) and a browser ..." >&2
     rm -rf "$vscode_home"

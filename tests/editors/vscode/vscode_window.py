@@ -142,6 +142,7 @@ class Window:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Window:
@@ -153,7 +154,7 @@ class Window:
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def do(self, action: str, *arguments: Any) -> Any:
         """One action of driver/window.mjs, and its answer."""
@@ -187,7 +188,7 @@ class Window:
         self.press("F1")
         self.see(QUICK_INPUT)
         self.do("type", title)
-        self.see(f"{QUICK_ROWS}.focused", f"^{title}")
+        self.see(f"{QUICK_ROWS}.focused", f"^{re.escape(title)}")
         self.press("Enter")
 
     def at(self, file: str, line: int | None = None) -> None:
