@@ -51,9 +51,13 @@ class Quantised(NamedTuple):
         codes = self.codes if at is None else self.codes[at]
         out = np.empty(len(codes), np.float32)
         rows = max(1, _SCAN_NUMBERS // dimension)
+        floats = np.empty(
+            (min(rows, len(out)), dimension), np.float32
+        )  # one for all parts: new pages cost a sixth
         for start in range(0, len(out), rows):
-            part = slice(start, start + rows)
-            np.dot(codes[part].astype(np.float32), whole, out=out[part])
+            part = floats[: min(rows, len(out) - start)]
+            part[...] = codes[start : start + rows]
+            np.dot(part, whole, out=out[start : start + rows])
         out *= self.scales if at is None else self.scales[at]
         out /= np.float32(steps)
         return out

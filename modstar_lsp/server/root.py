@@ -247,8 +247,8 @@ class Root:
         paths, self._changes = self._changes, set()
         self._send("refresh", paths=sorted(paths) if len(paths) <= _NAMED_FILES else None)
 
-    def typing(self) -> None:
-        """Somebody types in a file of this folder."""
+    def in_use(self) -> None:
+        """Somebody types in a file of this folder, or asks: deepening can wait."""
         now = time.monotonic()
         if now - self._typed > _TYPING_SECONDS:
             self._typed = now

@@ -280,7 +280,7 @@ class Session:
         """A document is being edited."""
         found = self.root_of(uri)
         if found is not None:
-            found[0].typing()
+            found[0].in_use()
 
     # -- questions
 
@@ -386,6 +386,8 @@ class Session:
         roots = self._asked_roots(filters)
         if not roots:
             return Answer(message="no folder is open" if not self.roots else "no such folder is open")
+        for root in roots:
+            root.in_use()
         await self._something_known(roots)
         limit = filters.limit or self.settings.search_limit
 
