@@ -20,7 +20,6 @@ import argparse
 import itertools
 import json
 import shlex
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,15 +28,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from bench.big_tree import Laid, lay_out
-from bench.record import Record, command_line, load, progress, table
+from bench.figures import Figures
+from bench.record import Record, command_line, progress
 from bench.sets import SetError
-from bench.speed import QUESTIONS, Figure
+from bench.speed import QUESTIONS
 from modstar_lsp.errors import ModstarError
 
 PARTS = ("start", "first", "query", "busy", "save", "typing")
@@ -175,29 +175,16 @@ class Client:
             self._news.notify_all()
 
 
-@dataclass(slots=True)
-class Bench:
+@dataclass(slots=True, kw_only=True)
+class Bench(Figures):
     """What the parts share: the command, where to work, how much to do, and what was found."""
 
     server: list[str]
     trees: Path
-    work: Path
     rounds: int
     chunks: int
     first_files: int
     questions: int
-    figures: list[Figure] = field(default_factory=list)
-    raw: dict[str, Any] = field(default_factory=dict)
-    _scratch: int = 0
-
-    def note(self, what: str, measured: str, promise: str = "", held: bool | None = None) -> None:
-        """Keep a figure and show it at once: a run takes minutes."""
-        self.figures.append(Figure(what, measured, promise, held))
-        print(
-            f"{what}: {measured}" + (f" (promised: {promise})" if promise else ""),
-            file=sys.stderr,
-            flush=True,
-        )
 
     def spread(
         self, what: str, seconds: Sequence[float], p50: float | None = None, p95: float | None = None
@@ -218,13 +205,6 @@ class Bench:
 
     def client(self, index_dir: Path) -> Client:
         return Client(self.server, index_dir)
-
-    def empty(self) -> Path:
-        """A new empty folder."""
-        self._scratch += 1
-        folder = self.work / "scratch" / str(self._scratch)
-        folder.mkdir(parents=True)
-        return folder
 
     def big(self) -> tuple[Path, Path, Laid]:
         """The large workspace, the folder of its index, what it holds."""
@@ -515,26 +495,16 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
         first_files=args.files,
         questions=args.questions,
     )
-    shutil.rmtree(bench.work / "scratch", ignore_errors=True)
-    before = load()
-    for part in parts:
-        _DO[part](bench)
-    shutil.rmtree(bench.work / "scratch", ignore_errors=True)
+    bench.run(_DO[part] for part in parts)
     record = Record(
         what="lsp",
         command=command_line("bench.lsp", argv),
         bundle=open_bundle(None).digest,
         inputs={},
-        results={
-            "figures": [[f.what, f.measured, f.promise, f.held] for f in bench.figures],
-            "raw": bench.raw,
-        },
-        notes=[f"before: {before}; after: {load()}"],
+        results=bench.results(),
+        notes=[bench.load],
     )
-    rows = [
-        [f.what, f.measured, f.promise, {True: "yes", False: "no", None: ""}[f.held]] for f in bench.figures
-    ]
-    record.tables.append(table("the language server", ["what", "measured", "promised", "held"], rows))
+    record.tables.append(bench.table("the language server"))
     written = record.write(args.out)
     print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0

@@ -27,12 +27,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.big_tree import Laid, lay_out
-from bench.record import Record, command_line, load, progress, table
+from bench.figures import Figures
+from bench.record import Record, command_line, progress
 from bench.sets import SetError
 from modstar_lsp.errors import ModstarError
 
@@ -76,49 +77,19 @@ QUESTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table. held: None where nothing was promised."""
-
-    what: str
-    measured: str
-    promise: str = ""
-    held: bool | None = None
-
-
-@dataclass(slots=True)
-class Bench:
+@dataclass(slots=True, kw_only=True)
+class Bench(Figures):
     """What the parts share: the commands, where to work, and what was found."""
 
     query: list[str]
     index: list[str]
     trees: Path
-    work: Path
     bundle: Path | None
     peer: list[str]
     peer_model: Path | None
     rounds: int
     cold_trees: Sequence[str]
     questions: Sequence[str]
-    figures: list[Figure] = field(default_factory=list)
-    raw: dict[str, Any] = field(default_factory=dict)
-    _scratch: int = 0
-
-    def note(self, what: str, measured: str, promise: str = "", held: bool | None = None) -> None:
-        """Keep a figure and show it at once: a run takes minutes."""
-        self.figures.append(Figure(what, measured, promise, held))
-        print(
-            f"{what}: {measured}" + (f" (promised: {promise})" if promise else ""),
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def empty(self) -> Path:
-        """A new empty folder."""
-        self._scratch += 1
-        folder = self.work / "scratch" / str(self._scratch)
-        folder.mkdir(parents=True)
-        return folder
 
     def modstar(self, text: str, tree: Path, cache: Path) -> Timing:
         """One `modstar-query` process whose index lives in `cache`, asked without options as people do."""
@@ -482,26 +453,18 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
         cold_trees=[name for name in args.cold_trees.split(",") if name],
         questions=questions,
     )
-    shutil.rmtree(bench.work / "scratch", ignore_errors=True)
-    before = load()
-    for part in parts:
-        {"cold": cold, "warm": warm, "size": size, "query": query, "touch": touch}[part](bench)
-    shutil.rmtree(bench.work / "scratch", ignore_errors=True)
+    bench.run(
+        {"cold": cold, "warm": warm, "size": size, "query": query, "touch": touch}[part] for part in parts
+    )
     record = Record(
         what="speed",
         command=command_line("bench.speed", argv),
         bundle=open_bundle(args.bundle).digest,
         inputs={},
-        results={
-            "figures": [[f.what, f.measured, f.promise, f.held] for f in bench.figures],
-            "raw": bench.raw,
-        },
-        notes=[f"before: {before}; after: {load()}", "medians; ratios are of medians in the same run"],
+        results=bench.results(),
+        notes=[bench.load, "medians; ratios are of medians in the same run"],
     )
-    rows = [
-        [f.what, f.measured, f.promise, {True: "yes", False: "no", None: ""}[f.held]] for f in bench.figures
-    ]
-    record.tables.append(table("speed and size", ["what", "measured", "promised", "held"], rows))
+    record.tables.append(bench.table("speed and size"))
     written = record.write(args.out)
     print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0
