@@ -1,6 +1,6 @@
 """Does a sentence find its *function*? Docstrings taken out of real Python trees, asked of what is left.
 
-    python -m bench.docstrings --trees TREES [--bundle DIR] [--repos flask,xarray]
+    python -m bench.docstrings --trees TREES [--bundle DIR] [--repos flask,xarray] [--exits 0,4]
 
 The repository sets judge files. Here the answer is one chunk: every docstring is cut out of a copy of a tree,
 the copy is indexed, and the first sentence of a function's docstring is the question; the chunk that holds
@@ -92,17 +92,36 @@ def lay_out(tree: Path, copy: Path) -> list[Question]:
 
 
 def workspaces(
-    trees: Path, repos: Sequence[str], bundle: Path | None, work: Path
+    trees: Path, repos: Sequence[str], bundle: Path | None, work: Path, index_dir: Path
 ) -> Iterator[tuple[Workspace, list[Question]]]:
-    """Each tree without its docstrings, indexed, with its questions; closed when the next is asked for."""
+    """Each tree without its docstrings, indexed, with its questions; closed when the next is asked for.
+
+    work: where the copies of the trees go.
+    """
     base = trees / "issues_python" if (trees / "issues_python").is_dir() else trees
     for repo in repos:
         if not (base / repo).is_dir():
             continue
         questions = lay_out(base / repo, work / repo)
-        with Workspace.open(work / repo, index_dir=work / "indexes", bundle=bundle) as workspace:
+        with Workspace.open(work / repo, index_dir=index_dir, bundle=bundle) as workspace:
             workspace.refresh()
             yield workspace, questions
+
+
+def rows(exit: int) -> dict[str, Options]:
+    """What is asked at `exit`, by name; what needs no model is asked once, at exit 0."""
+    plain = Options(k=10, min_score=0.0, exit=exit)
+    found = {
+        f"exit {exit} alone": plain._replace(lexical=False, rules=False),
+        f"everything, exit {exit}": plain,
+    }
+    if exit:
+        return found
+    without = {
+        "words alone": plain._replace(dense=False, rules=False),
+        "ranking without a model": plain._replace(dense=False),
+    }
+    return without | found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,24 +129,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
     parser.add_argument("--repos", default=",".join(REPOS), help="trees to use (default: %(default)s)")
     parser.add_argument("--bundle", type=Path, help="bundle (default: the one that ships)")
+    parser.add_argument("--exits", default="0", help="depths, e.g. 0,4 (default: %(default)s)")
     args = parser.parse_args(argv)
-    rows = {
-        "words alone": Options(k=10, min_score=0.0, dense=False, rules=False),
-        "exit 0 alone": Options(k=10, min_score=0.0, lexical=False, rules=False),
-        "ranking without a model": Options(k=10, min_score=0.0, dense=False),
-        "everything, exit 0": Options(k=10, min_score=0.0),
-    }
     repos = args.repos.split(",")
-    ranks: dict[str, list[float]] = {name: [] for name in rows}
+    exits = sorted({0, *(int(exit) for exit in args.exits.split(","))})
+    ranks: dict[str, list[float]] = {}
     try:
-        with tempfile.TemporaryDirectory() as work:
-            for workspace, questions in workspaces(args.trees, repos, args.bundle, Path(work)):
-                for name, options in rows.items():
-                    ranks[name] += [_reciprocal_rank(workspace, question, options) for question in questions]
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            for workspace, questions in workspaces(args.trees, repos, args.bundle, work, work / "indexes"):
+                for exit in exits:
+                    if exit:
+                        workspace.deepen(exit)
+                    for name, options in rows(exit).items():
+                        values = ranks.setdefault(name, [])
+                        values += [_reciprocal_rank(workspace, question, options) for question in questions]
     except ModstarError as error:
         print(f"bench.docstrings: {error}", file=sys.stderr)
         return 2
-    if not next(iter(ranks.values())):
+    if not ranks:
         print(f"bench.docstrings: none of the trees {args.repos} below {args.trees}", file=sys.stderr)
         return 2
     for name, values in ranks.items():

@@ -162,10 +162,17 @@ class Workspace:
         return [index_folder(folder, self._index_dir) for folder in other_worktrees(self.root)]
 
     def deepen(
-        self, exit: int, progress: OnProgress | None = None, cancelled: Cancelled | None = None
+        self,
+        exit: int,
+        progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+        order: Sequence[int] | None = None,
     ) -> int:
-        """Embeds chunks again at a deeper exit, the number of chunks done. Searches go on meanwhile."""
-        return self._index.deepen(self.encoder, exit, progress=progress, cancelled=cancelled)
+        """Embeds chunks again at a deeper exit, the number of chunks done. Searches go on meanwhile.
+
+        order: the rows of the newest snapshot to embed, the most useful first; None: all.
+        """
+        return self._index.deepen(self.encoder, exit, order=order, progress=progress, cancelled=cancelled)
 
     def build_graph(self, progress: OnProgress | None = None, cancelled: Cancelled | None = None) -> bool:
         """Builds the nearest-neighbour graph where it pays and hnswlib is installed; whether it was built."""

@@ -146,6 +146,8 @@ class Overlaid:
         self._first = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
         lengths = [snapshot.lengths[kept], *(made.lengths for made in self._drafts)]
         self.lengths: Floats = np.concatenate(lengths)[order]
+        totals = np.bincount(self.file_of, self.lengths, len(self.paths))
+        self.file_lengths: Floats = totals.astype(np.float32)
 
     @property
     def coverage(self) -> float:

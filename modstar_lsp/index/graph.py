@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -69,16 +70,22 @@ class _View(NamedTuple):
 class Graph:
     """A graph over vectors by number. Safe to search from several threads.
 
-    exits: of each vector number when it was added, 255 for numbers that are not in the graph.
+    exits: of each vector number when it was added, 255 for numbers that are not in the graph.  width: of the
+    search, 0 when no width finds enough.
     """
 
     def __init__(self, hnsw: Any, exits: NDArray[np.uint8], numbering: str, width: int) -> None:
         self._hnsw = hnsw
         self._exits = exits
         self._size = int((exits != 255).sum())
-        self._width = width
         self._views: list[tuple[int, _View]] = []
         self.numbering = numbering
+        self.width = width
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it finds enough to be of use."""
+        return self.width > 0
 
     def stale_share(self, snapshot: Snapshot) -> float:
         """The share of vectors that it lacks or has in vain, 1 when vectors got other numbers since."""
@@ -94,10 +101,10 @@ class Graph:
             return None
         view = self._view(snapshot)
         wanted = min(k + _SPARE_ANSWERS, self._size)
-        if wanted > max(self._width, *_WIDTHS) or len(view.uncovered) > STALE_SHARE * snapshot.n:
+        if wanted > _WIDTHS[-1] or len(view.uncovered) > STALE_SHARE * snapshot.n:
             return None
         try:
-            self._hnsw.set_ef(max(self._width, wanted))
+            self._hnsw.set_ef(max(self.width, wanted))
             numbers = self._hnsw.knn_query(query, wanted, num_threads=1)[0][0].astype(np.int64)
         except RuntimeError:
             return None  # fewer than asked for within reach
@@ -154,7 +161,7 @@ class Vectors(NamedTuple):
 def build(
     source: Vectors, *, progress: OnProgress | None = None, cancelled: Cancelled | None = None
 ) -> Graph | None:
-    """A graph of all vectors; None when cancelled, or when its recall is too low to be of use."""
+    """A graph of all vectors, which may not be good; None when cancelled."""
     import hnswlib
 
     numbers = np.flatnonzero(source.exits != 255)
@@ -170,12 +177,11 @@ def build(
         hnsw.add_items(vectors.decode(some), some, num_threads=threads)
         if progress is not None:
             progress(Progress("graph", start + len(some), len(numbers), ""))
-    width = _calibrate(hnsw, vectors, numbers)
-    return None if width is None else Graph(hnsw, source.exits, source.numbering, width)
+    return Graph(hnsw, source.exits, source.numbering, _calibrate(hnsw, vectors, numbers))
 
 
-def _calibrate(hnsw: Any, vectors: Quantised, numbers: NDArray[np.int64]) -> int | None:
-    """The least search width that finds what the exact scan finds."""
+def _calibrate(hnsw: Any, vectors: Quantised, numbers: NDArray[np.int64]) -> int:
+    """The least search width that finds what the exact scan finds, 0 when none does."""
     random = np.random.default_rng(_SEED)
     pairs = random.choice(numbers, (_PROBES, 2))
     probes = vectors.decode(pairs[:, 0]) + 0.5 * vectors.decode(pairs[:, 1])
@@ -199,11 +205,51 @@ def _calibrate(hnsw: Any, vectors: Quantised, numbers: NDArray[np.int64]) -> int
         ]
         if np.mean(hits) >= _RECALL:
             return width
-    return None
+    return 0
 
 
 def save(graph: Graph, database: Database) -> None:
-    """Writes the links beside the database, the file first, then the record that makes it valid."""
+    """Writes the links beside the database, the file first, then the record that makes it valid.
+
+    Of a graph that is not good only the record is kept, so that nobody builds the same again.
+    """
+    record = {
+        **_record(database),
+        "numbering": graph.numbering,
+        "width": graph.width,
+        "vectors": _by_exit(graph._exits),
+    }
+    file = database.folder / GRAPH
+    if graph.is_good:
+        data = _links(graph)
+        record["sha256"] = sha256(data).hexdigest()
+        _write(file, data)
+    else:
+        file.unlink(missing_ok=True)
+    _write(file.with_name(f"{GRAPH}.json"), json.dumps(record).encode())
+
+
+def is_hopeless(snapshot: Snapshot, database: Database) -> bool:
+    """Whether a graph of much the same vectors was built and was not good."""
+    try:
+        record = _read_record(database)
+        if record["numbering"] != snapshot.numbering or record["width"] != 0:
+            return False
+        before, now = Counter(record["vectors"]), Counter(_by_exit(Vectors.of(snapshot).exits))
+        changed = (before - now) + (now - before)
+        return changed.total() <= STALE_SHARE * before.total()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _by_exit(exits: NDArray[np.uint8]) -> dict[str, int]:
+    """How many vectors there are of each exit."""
+    depths, counts = np.unique(exits[exits != 255], return_counts=True)
+    return {str(depth): count for depth, count in zip(depths.tolist(), counts.tolist(), strict=True)}
+
+
+def _links(graph: Graph) -> bytes:
+    """All of a graph but its vectors."""
     state: dict[str, Any] = graph._hnsw.__getstate__()[0]
     count = state["cur_element_count"]
     level0 = state["data_level0"].reshape(count, -1)
@@ -219,25 +265,14 @@ def save(graph: Graph, database: Database) -> None:
         lookup_external=state["label_lookup_external"],
         lookup_internal=state["label_lookup_internal"],
     )
-    data = content.getvalue()
-    record = {
-        **_record(database),
-        "sha256": sha256(data).hexdigest(),
-        "numbering": graph.numbering,
-        "width": graph._width,
-    }
-    file = database.folder / GRAPH
-    _write(file, data)
-    _write(file.with_name(f"{GRAPH}.json"), json.dumps(record).encode())
+    return content.getvalue()
 
 
 def load(snapshot: Snapshot, database: Database) -> Graph | None:
     """The graph beside the database if it is whole and fits the vectors of `snapshot`."""
     file = database.folder / GRAPH
     try:
-        record = json.loads(file.with_name(f"{GRAPH}.json").read_bytes())
-        if not isinstance(record, dict) or _record(database).items() - record.items():
-            return None
+        record = _read_record(database)
         width = record.get("width")
         if record.get("numbering") != snapshot.numbering or width not in _WIDTHS:
             return None
@@ -274,6 +309,15 @@ def _state(arrays: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any] | No
     state["label_lookup_external"] = arrays["lookup_external"]
     state["label_lookup_internal"] = arrays["lookup_internal"]
     return state
+
+
+def _read_record(database: Database) -> dict[str, Any]:
+    """What was noted of the graph. Raises OSError or ValueError when there is nothing that fits."""
+    record = json.loads((database.folder / f"{GRAPH}.json").read_bytes())
+    expected = _record(database)
+    if not isinstance(record, dict) or any(record.get(key) != value for key, value in expected.items()):
+        raise ValueError("not of this index")
+    return record
 
 
 def _record(database: Database) -> dict[str, Any]:

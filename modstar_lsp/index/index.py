@@ -98,12 +98,13 @@ class Index:
         with self._lock:
             self._check_open()
             generation = self._generation()
-            if self._snapshot is not None:
-                if self._snapshot.pin(generation):
-                    return self._snapshot
-                self._snapshot.retire()
+            before = self._snapshot
+            if before is not None:
+                if before.pin(generation):
+                    return before
+                before.retire()
                 self._snapshot = None
-            self._snapshot = Snapshot(self._database, self._discard, self._graph_for)
+            self._snapshot = Snapshot(self._database, self._discard, self._graph_for, before)
             return self._snapshot
 
     def _graph_for(self, snapshot: Snapshot) -> Graph | None:
@@ -276,6 +277,8 @@ class Index:
             self.load_graph()
             if self._graph is not None and self._graph.stale_share(snapshot) <= graph.STALE_SHARE:
                 return True
+            if graph.is_hopeless(snapshot, self._database):
+                return False
             vectors = graph.Vectors.of(snapshot)
         built = graph.build(vectors, progress=progress, cancelled=cancelled)
         if built is None:
@@ -287,8 +290,8 @@ class Index:
                 f"cannot write the graph in {self.folder} ({error.strerror}): free some space on that disk"
             ) from None
         with self._lock:
-            self._graph = built
-        return True
+            self._graph = built if built.is_good else None
+        return built.is_good
 
     def forget_graph(self) -> None:
         """Lets go of the graph's memory, for who builds it and asks nothing."""

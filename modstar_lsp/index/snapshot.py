@@ -19,7 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from threading import RLock
+from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index.database import DamagedIndex, Database
+from modstar_lsp.index.matrix import Matrix
 from modstar_lsp.index.postings import decode
 from modstar_lsp.index.segments import block_id, first_terms
 from modstar_lsp.index.terms import DEFINES
@@ -71,10 +72,43 @@ class _Segment(NamedTuple):
     first_terms: list[str]  # of each block
 
 
+class _Decoded:
+    """The postings of some terms in some segments. They never change, so later generations share them."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        self._lock = Lock()
+        self._parts: dict[tuple[int, str], tuple[Rows, Floats] | None] = {}
+        self._size = 0
+
+    def of(
+        self, connection: sqlite3.Connection, segment: _Segment, terms: Sequence[str]
+    ) -> dict[str, tuple[Rows, Floats]]:
+        """For each of `terms` in `segment`: the numbers of the chunks there, and how often each holds it."""
+        with self._lock:
+            parts = self._parts
+            known = {term: parts[segment.id, term] for term in terms if (segment.id, term) in parts}
+        missing = [term for term in terms if term not in known]
+        if missing:
+            read = _read_postings(connection, segment, missing)
+            known.update((term, read.get(term)) for term in missing)
+            self._keep({(segment.id, term): known[term] for term in missing})
+        return {term: part for term, part in known.items() if part is not None}
+
+    def _keep(self, parts: dict[tuple[int, str], tuple[Rows, Floats] | None]) -> None:
+        size = sum(1 if part is None else len(part[0]) for part in parts.values())
+        with self._lock:
+            if self._size + size > _CACHED_POSTINGS:
+                self._parts, self._size = {}, 0
+            self._parts.update(parts)
+            self._size += size
+
+
 class Snapshot:
     """The living chunks as rows 0..n-1, immutable.
 
-    lengths: terms per row.  file_of: number of the file of each row.  paths, languages: per file, by path.
+    lengths: terms per row.  file_of: number of the file of each row.  paths, languages, file_lengths: per
+    file, by path.
     generation: grows with every commit.  vector_of: number of the vector of each row; rows may share one.
     numbering: changes when vectors get other numbers.
     """
@@ -84,7 +118,9 @@ class Snapshot:
         database: Database,
         on_damage: Callable[[], None] = lambda: None,
         graph: Callable[[Snapshot], Graph | None] = lambda snapshot: None,
+        before: Snapshot | None = None,
     ) -> None:
+        """before: a snapshot of an earlier generation; what is the same in this one is not read again."""
         self._database = database
         self._on_damage = on_damage
         self._graph = graph
@@ -92,9 +128,12 @@ class Snapshot:
         self._pins = 1
         self._retired = False
         self._connection = database.connect()
+        self._decoded: _Decoded = _Decoded("") if before is None else before._decoded
         self._postings: dict[str, tuple[Rows, Floats] | None] = {}
         self._cached = 0
-        self._matrix: Quantised | None = None
+        self._matrix: Matrix | None = None
+        self._earlier = None if before is None else before._known_vectors()
+        self._vector_exits: NDArray[np.uint8] | None = None
         self._exits: NDArray[np.uint8] | None = None
         try:
             with self._reading():
@@ -112,6 +151,8 @@ class Snapshot:
             for key in ("store", "sweeps", "pending")
         )
         self.numbering = f"{store}.{sweeps}"
+        if self._decoded.store != store:
+            self._decoded = _Decoded(store)
         files = connection.execute(
             "SELECT path, language, first, lengths, vectors FROM files WHERE skipped IS NULL ORDER BY path"
         ).fetchall()
@@ -127,22 +168,23 @@ class Snapshot:
         self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
         if len(self.lengths) != self.n or len(self.vector_of) != self.n:
             raise DamagedIndex("the files of the index do not add up")
+        totals = np.bincount(self.file_of, self.lengths, len(files))
+        self.file_lengths: Floats = totals.astype(np.float32)
         within = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
         self.ids: NDArray[np.int64] = np.repeat(firsts, counts) + within
         self._segments = self._load_segments()
 
     def _load_segments(self) -> list[_Segment]:
-        ascending = bool((self.ids[1:] > self.ids[:-1]).all())
-        order = np.arange(self.n) if ascending else np.argsort(self.ids, kind="stable")
-        living = self.ids[order]
+        first = int(self.ids.min(initial=0))
+        # By id; those of dead chunks, 0 here, take no memory, since the system gives pages only when written.
+        row_after = np.zeros(int(self.ids.max(initial=0)) - first + 1, np.int32)
+        row_after[self.ids - first] = np.arange(1, self.n + 1)
         segments = []
         for number, blob, directory in self._connection.execute("SELECT * FROM segments ORDER BY id"):
-            chunks = np.frombuffer(blob, "<i4")
-            rows = np.full(len(chunks), -1, np.int32)
-            if self.n:
-                at = np.minimum(np.searchsorted(living, chunks), self.n - 1)
-                alive = living[at] == chunks
-                rows[alive] = order[at[alive]]
+            at = np.frombuffer(blob, "<i4") - np.int64(first)
+            rows = np.full(len(at), -1, np.int32)
+            within = (at >= 0) & (at < len(row_after))
+            rows[within] = row_after[at[within]] - 1
             segments.append(_Segment(number, rows, first_terms(directory)))
         return segments
 
@@ -243,28 +285,13 @@ class Snapshot:
     ) -> dict[str, tuple[Rows, Floats] | None]:
         parts: dict[str, list[tuple[Rows, Floats]]] = {}
         for segment in self._segments:
-            by_block: dict[int, list[str]] = {}
-            for term in terms:
-                position = bisect_right(segment.first_terms, term) - 1
-                if position >= 0:
-                    by_block.setdefault(position, []).append(term)
-            for position, some in by_block.items():
-                (data,) = connection.execute(
-                    "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
-                ).fetchone()
-                block = decode(data)
-                for term in some:
-                    at = bisect_left(block.terms, term)
-                    if at == len(block.terms) or block.terms[at] != term:
-                        continue
-                    part = slice(int(block.starts[at]), int(block.starts[at + 1]))
-                    rows = segment.rows[block.chunks[part]]
-                    tf = block.counts[part].astype(np.float32)
-                    alive = rows >= 0
-                    if not alive.all():
-                        rows, tf = rows[alive], tf[alive]
-                    if rows.size:
-                        parts.setdefault(term, []).append((rows, tf))
+            for term, (chunks, tf) in self._decoded.of(connection, segment, terms).items():
+                rows = segment.rows[chunks]
+                alive = rows >= 0
+                if not alive.all():
+                    rows, tf = rows[alive], tf[alive]
+                if rows.size:
+                    parts.setdefault(term, []).append((rows, tf))
         return {term: _joined(parts[term]) if term in parts else None for term in terms}
 
     def _remember(self, loaded: dict[str, tuple[Rows, Floats] | None]) -> None:
@@ -285,25 +312,39 @@ class Snapshot:
     @property
     def exits(self) -> NDArray[np.uint8]:
         """The exit at which the vector of each row was made."""
+        if self._exits is None:
+            exits = self._exits_by_number()
+            with self._reading():
+                self._exits = exits[self.vector_of]
+        return self._exits
+
+    def _exits_by_number(self) -> NDArray[np.uint8]:
         with self._reading() as connection:
-            if self._exits is None:
+            if self._vector_exits is None:
                 blobs = [row[0] for row in connection.execute("SELECT exits FROM vectors ORDER BY block")]
-                self._exits = np.frombuffer(b"".join(blobs), np.uint8)[self.vector_of]
-            return self._exits
+                self._vector_exits = np.frombuffer(b"".join(blobs), np.uint8)
+            return self._vector_exits
 
     def quantised(self) -> Quantised:
         """All vectors by number, those that no living chunk refers to any more included."""
-        if self._matrix is not None:
-            return self._matrix
-        with self._reading() as connection:
-            blocks = connection.execute("SELECT scales, codes FROM vectors ORDER BY block").fetchall()
-            scales = np.frombuffer(b"".join([block[0] for block in blocks]), "<f4")
-            codes = np.frombuffer(b"".join([block[1] for block in blocks]), np.int8)
-            codes = codes.reshape(-1, self._database.dimension)
-            if len(codes) != len(scales) or (self.n and int(self.vector_of.max()) >= len(codes)):
-                raise DamagedIndex("the vectors of the index do not add up")
-            self._matrix = Quantised(codes, scales)
-        return self._matrix
+        if self._matrix is None:
+            exits = self._exits_by_number() if self._earlier else None
+            with self._reading() as connection:
+                matrix = None
+                if exits is not None and self._earlier is not None:
+                    older, before = self._earlier
+                    matrix = older.renewed(connection, self.numbering, before, exits)
+                if matrix is None:
+                    matrix = Matrix.load(connection, self._database.dimension, self.numbering)
+                if self.n and int(self.vector_of.max()) >= len(matrix.vectors.scales):
+                    raise DamagedIndex("the vectors of the index do not add up")
+                self._matrix, self._earlier = matrix, None
+        return self._matrix.vectors
+
+    def _known_vectors(self) -> tuple[Matrix, NDArray[np.uint8]] | None:
+        """What a later snapshot can begin with: vectors, and the exits at which they were made."""
+        matrix, exits = self._matrix, self._vector_exits
+        return self._earlier if matrix is None or exits is None else (matrix, exits)
 
     def nearest(self, query: Floats, k: int, rows: Rows | None = None) -> tuple[Rows, Floats]:
         """The `k` rows, of `rows` if given, with the greatest cosines to `query`, best first."""
@@ -358,36 +399,58 @@ class Snapshot:
     def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
         """What is known about each of `rows`, in their order."""
         wanted = [int(row) for row in rows]
-        details: dict[int, tuple[int, int, int, str, str, str | None]] = {}
-        pending = iter(dict.fromkeys(self.ids[wanted].tolist()))
+        ids, files = self.ids[wanted].tolist(), self.file_of[wanted].tolist()
+        details: dict[int, tuple[int, int, int, int, str, str, str | None]] = {}
+        pending = iter(dict.fromkeys(ids))
         with self._reading() as connection:
             while some := list(islice(pending, _PARAMETERS)):
                 marks = ",".join("?" * len(some))
-                for identity, *detail in connection.execute(
+                for detail in connection.execute(
                     "SELECT id, start_line, end_line, kind, name, scope, symbols FROM chunks "
                     f"WHERE id IN ({marks})",
                     some,
                 ):
-                    details[identity] = tuple(detail)  # type: ignore[assignment]
-            if any(int(self.ids[row]) not in details for row in wanted):
+                    details[detail[0]] = detail
+            if len(details) < len(set(ids)):
                 raise DamagedIndex("chunks of the index are missing")
         result = []
-        for row in wanted:
-            start_line, end_line, kind, name, scope, symbols = details[int(self.ids[row])]
-            file = self.file_of[row]
+        for identity, file in zip(ids, files, strict=True):
+            _, start_line, end_line, kind, name, scope, symbols = details[identity]
             result.append(
                 StoredChunk(
-                    path=self.paths[file],
-                    language=self.languages[file],
-                    start_line=start_line,
-                    end_line=end_line,
-                    kind=KINDS[kind],
-                    name=name,
-                    scope=scope,
-                    symbols=stored_symbols(name, symbols),
+                    self.paths[file],
+                    self.languages[file],
+                    start_line,
+                    end_line,
+                    KINDS[kind],
+                    name,
+                    scope,
+                    stored_symbols(name, symbols),
                 )
             )
         return result
+
+
+def _read_postings(
+    connection: sqlite3.Connection, segment: _Segment, terms: Sequence[str]
+) -> dict[str, tuple[Rows, Floats]]:
+    by_block: dict[int, list[str]] = {}
+    for term in terms:
+        position = bisect_right(segment.first_terms, term) - 1
+        if position >= 0:
+            by_block.setdefault(position, []).append(term)
+    found = {}
+    for position, some in by_block.items():
+        (data,) = connection.execute(
+            "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
+        ).fetchone()
+        block = decode(data)
+        for term in some:
+            at = bisect_left(block.terms, term)
+            if at < len(block.terms) and block.terms[at] == term:
+                part = slice(int(block.starts[at]), int(block.starts[at + 1]))
+                found[term] = block.chunks[part].astype(np.int32), block.counts[part].astype(np.float32)
+    return found
 
 
 def top(scores: Floats, k: int) -> Rows:

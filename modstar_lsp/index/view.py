@@ -19,6 +19,7 @@ class View(Protocol):
     paths: list[str]
     languages: list[str]
     lengths: Floats
+    file_lengths: Floats
     file_of: Rows
 
     @property

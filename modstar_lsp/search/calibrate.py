@@ -1,15 +1,17 @@
-"""From a raw score to how likely a hit is what was asked for.
+"""What the answers of one exit are worth: its cosine in the ranking, and how likely a hit is to be right.
+
+Both differ between models and between the exits of one, so a bundle carries a calibration for each exit.
 
 The raw score orders hits within one question; it says little between questions, because parts of it are
 shares of the best. The probability is a logistic function of what a hit has in absolute terms, fitted on the
 development questions asked in their own repository (the right file is positive) and in others (nothing is).
-`python -m bench.calibrate` fits it again; a bundle may carry its own, since cosines differ between models.
+`python -m bench.tune` finds the weight of the cosine again, `python -m bench.calibrate` the probability.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,15 @@ Floats = NDArray[np.float32]
 
 
 class Calibration(NamedTuple):
-    """weights: of each absolute feature.  threshold: below it a hit is no good match."""
+    """dense: the weight of the cosine in the ranking.  bias, weights: of each absolute feature.
+
+    threshold: the probability below which a hit is no good match.
+    """
 
     bias: float
     weights: Mapping[str, float]
     threshold: float
+    dense: float
 
     def probability(self, columns: Mapping[str, Floats]) -> Floats:
         """float32 [m] in 0..1 from one column [m] per feature of `weights`."""
@@ -34,19 +40,46 @@ class Calibration(NamedTuple):
         return (1 / (1 + np.exp(-np.asarray(total, np.float32)))).astype(np.float32)
 
     @classmethod
-    def from_manifest(cls, manifest: Mapping[str, object]) -> Calibration:
-        """The bundle's own calibration, the default when it has none. Raises BundleError when it is none."""
+    def from_manifest(cls, manifest: Mapping[str, Any], exit: int) -> Calibration:
+        """The bundle's calibration of `exit`, the default when the bundle has none.
+
+        manifest: one by depth, or one for all exits as older bundles have it. Raises BundleError.
+        """
         if not manifest:
             return DEFAULT
-        weights = manifest.get("weights")
-        numbers = [manifest.get("bias"), manifest.get("threshold")]
+        found = manifest if "bias" in manifest else _at(manifest, exit)
+        weights = found.get("weights")
+        numbers = [found.get("bias"), found.get("threshold"), found.get("dense", DEFAULT.dense)]
         if not isinstance(weights, Mapping) or not set(weights) <= set(DEFAULT.weights):
             raise BundleError("the model's calibration is of another version: calibrate or export it again")
         if not all(isinstance(number, int | float) for number in (*numbers, *weights.values())):
-            raise BundleError("the model's calibration is damaged: calibrate or export it again")
-        return cls(float(str(numbers[0])), dict(weights), float(str(numbers[1])))
+            raise BundleError(_DAMAGED)
+        bias, threshold, dense = (float(str(number)) for number in numbers)
+        return cls(bias, dict(weights), threshold, dense)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """What `from_manifest` reads."""
+        return {
+            "dense": round(self.dense, 3),
+            "bias": round(self.bias, 4),
+            "weights": {name: round(weight, 4) for name, weight in self.weights.items()},
+            "threshold": round(self.threshold, 4),
+        }
 
 
+def _at(manifest: Mapping[str, Any], exit: int) -> Mapping[str, Any]:
+    """What `manifest` has for `exit`, else for the deepest exit above it."""
+    try:
+        depth = max(depth for depth in map(int, manifest) if depth <= exit)
+    except ValueError:
+        raise BundleError(_DAMAGED) from None
+    if not isinstance(manifest[str(depth)], Mapping):
+        raise BundleError(_DAMAGED)
+    found: Mapping[str, Any] = manifest[str(depth)]
+    return found
+
+
+_DAMAGED = "the model's calibration is damaged: calibrate or export it again"
 # For bundles without their own: fitted on exit 0 of the first default bundle.
 DEFAULT = Calibration(
     bias=-6.03,
@@ -59,4 +92,5 @@ DEFAULT = Calibration(
         "place": 2.0,
     },
     threshold=0.145,
+    dense=0.11,
 )

@@ -133,10 +133,13 @@ def _best(scores: Floats, count: int, allowed: Mask | None) -> Rows:
 
 def _best_of_best_files(snapshot: View, chunks: Floats, files: Floats, allowed: Mask | None) -> Rows:
     """The row of the best chunk in each of the FILE_CANDIDATES best files."""
-    wanted = np.zeros(len(snapshot.paths), bool)
-    wanted[_best(files, FILE_CANDIDATES, None)] = True
-    inside = wanted[snapshot.file_of] if allowed is None else wanted[snapshot.file_of] & allowed
-    rows = np.flatnonzero(inside)
+    wanted = _best(files, FILE_CANDIDATES, None)
+    first, end = (np.searchsorted(snapshot.file_of, wanted, side) for side in ("left", "right"))
+    parts = [np.arange(*borders) for borders in zip(first.tolist(), end.tolist(), strict=True)]
+    rows = np.concatenate([np.zeros(0, np.int64), *parts])
+    if allowed is not None:
+        rows = rows[allowed[rows]]
+    rows.sort()
     rows = rows[np.argsort(chunks[rows], kind="stable")]
     best = np.full(len(snapshot.paths), -1, np.int32)
     best[snapshot.file_of[rows]] = rows  # the last one assigned, the best, stays

@@ -23,6 +23,7 @@ INFLECTION_WEIGHT = 0.7
 _SUFFIXES = ("", "s", "es", "ed", "d", "ing", "er", "ers", "or", "ion", "ions", "able")
 _MIN_STEM = 3
 
+Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 
@@ -78,30 +79,52 @@ def bm25(snapshot: View, terms: Sequence[str]) -> LexicalScores:
         return LexicalScores(chunks, files, coverage, idf)
     forms = {term: [term, *inflections(term)] for term in terms}
     found = snapshot.postings(list(dict.fromkeys(form for group in forms.values() for form in group)))
-    chunk_norm = _length_norm(snapshot.lengths)
-    file_norm = _length_norm(np.bincount(snapshot.file_of, snapshot.lengths, n_files).astype(np.float32))
+    chunk_mean, file_mean = _mean(snapshot.lengths), _mean(snapshot.file_lengths)
+    sums = _Sums(snapshot.n)
     for term in terms:
-        tf = np.zeros(snapshot.n, np.float32)
-        for form in forms[term]:
-            if form in found:
-                rows, counts = found[form]
-                tf[rows] += counts if form == term else INFLECTION_WEIGHT * counts
-        held = np.flatnonzero(tf)
-        if not held.size:
+        weights = {form: 1.0 if form == term else INFLECTION_WEIGHT for form in forms[term] if form in found}
+        if not weights:
             continue
+        held, tf = sums.of([(found[form][0], weight * found[form][1]) for form, weight in weights.items()])
         idf[term] = _idf(snapshot.n, held.size)
-        chunks[held] += idf[term] * tf[held] * (K1 + 1) / (tf[held] + chunk_norm[held])
+        chunks[held] += idf[term] * tf * (K1 + 1) / (tf + _length_norm(snapshot.lengths[held], chunk_mean))
         coverage[held] += idf[term]
-        file_tf = np.bincount(snapshot.file_of[held], tf[held], n_files).astype(np.float32)
+        file_tf = np.bincount(snapshot.file_of[held], tf, n_files).astype(np.float32)
         holders = np.flatnonzero(file_tf)
-        saturated = file_tf[holders] * (K1 + 1) / (file_tf[holders] + file_norm[holders])
+        tf = file_tf[holders]
+        saturated = tf * (K1 + 1) / (tf + _length_norm(snapshot.file_lengths[holders], file_mean))
         files[holders] += _idf(n_files, holders.size) * saturated
     return LexicalScores(chunks, files, coverage / max(sum(idf.values()), 1e-6), idf)
+
+
+class _Sums:
+    """Adds up some rows' numbers in columns that are used again: most rows hold none of a word's forms."""
+
+    def __init__(self, n: int) -> None:
+        self._totals = np.zeros(n, np.float32)
+        self._touched = np.zeros(n, bool)
+
+    def of(self, parts: Sequence[tuple[Rows, Floats]]) -> tuple[NDArray[np.integer], Floats]:
+        """(the rows in `parts`, ascending, the total of each)."""
+        if len(parts) == 1:
+            return parts[0]
+        for some, values in parts:
+            self._totals[some] += values
+            self._touched[some] = True
+        rows = np.flatnonzero(self._touched)
+        totals = self._totals[rows]
+        self._totals[rows] = 0
+        self._touched[rows] = False
+        return rows, totals
 
 
 def _idf(n: int, holders: int) -> float:
     return float(np.log1p((n - holders + 0.5) / (holders + 0.5)))
 
 
-def _length_norm(lengths: Floats) -> Floats:
-    return (K1 * (1 - B + B * lengths / max(float(lengths.mean()), 1e-6))).astype(np.float32)
+def _mean(lengths: Floats) -> float:
+    return max(float(lengths.mean()), 1e-6)
+
+
+def _length_norm(lengths: Floats, mean: float) -> Floats:
+    return (K1 * (1 - B + B * lengths / mean)).astype(np.float32)

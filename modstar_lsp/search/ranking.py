@@ -32,6 +32,7 @@ class Terms:
     def __init__(self, idf: Mapping[str, float]) -> None:
         total = max(sum(idf.values()), 1e-6)
         self._weights = [(term, weight / total) for term, weight in idf.items()]
+        self._initials = frozenset(term[0] for term in idf)
         self._same: dict[str, list[float]] = {}
         self._covers: dict[tuple[str, ...], tuple[float, float]] = {(): (0.0, 0.0)}
 
@@ -56,7 +57,9 @@ class Terms:
         """How much `word` is each word of the question; empty when it is none."""
         row = self._same.get(word)
         if row is None:
-            row = [same_word(word, term) for term, _ in self._weights]
+            row = []
+            if word[0] in self._initials:  # else `same_word` says no to all of them
+                row = [same_word(word, term) for term, _ in self._weights]
             row = self._same[word] = row if any(row) else []
         return row
 
@@ -121,9 +124,15 @@ def name_match(candidates: Candidates, query: Query) -> Floats:
 
 
 def definition(candidates: Candidates, query: Query) -> Floats:
-    """The chunk defines an identifier that the question names, or spells in words; less when case differs."""
+    """The chunk defines an identifier that the question names, or spells in words; less when case differs.
+
+    In a sentence a name counts by its share of the question: where X is defined does not say how X uses Y.
+    """
     if query.names:
-        return np.array([_defines(chunk, query.names) for chunk in candidates.chunks], np.float32)
+        shares = {
+            name: 1.0 if query.is_name else candidates.terms.held_by(_spellings(name)) for name in query.names
+        }
+        return np.array([_defines(chunk, shares) for chunk in candidates.chunks], np.float32)
     return np.array(
         [SPELLED * any(_words(name) == query.words for name in c.symbols) for c in candidates.chunks],
         np.float32,
@@ -186,23 +195,29 @@ def settings_file(candidates: Candidates, query: Query) -> Floats:
 
 
 def several_chunks(candidates: Candidates, query: Query) -> Floats:
-    """What the other candidates of the same file add up to, as a share of the most."""
-    base = _share_of_best(candidates.lexical) + np.maximum(_standardised(candidates.dense), 0) / 3
-    totals = np.bincount(candidates.files, base).astype(np.float32)
+    """What the candidates of the same file add up to, each further one less, as a share of the most.
+
+    Meaning adds up only with a word of the question beside it: near misses do not outvote one exact word.
+    """
+    meaning = np.maximum(dense(candidates, query), 0) / 3
+    held = candidates.coverage > 0
+    base = _share_of_best(candidates.lexical) + (np.where(held, meaning, 0) if held.any() else meaning)
+    totals = np.log1p(np.bincount(candidates.files, base)).astype(np.float32)
     return totals[candidates.files] / max(float(totals.max(initial=0.0)), 1e-6)
 
 
-# Chosen on the development sets by coordinate ascent with cross-validation over repositories, on questions
-# whose answer is a file and on docstrings whose answer is a function; bench/results has what each is worth.
+# Chosen on the development sets: questions whose answer is a file, docstrings whose answer is a function.
+# `python -m bench.tune` says what each is worth, and what others reach on repositories left out of the fit.
+# The weight of `dense` is that of a model without a calibration; see `Calibration.dense`.
 WEIGHTS: dict[str, float] = {
     "lexical": 0.3,
     "dense": 0.11,
     "name_match": 0.7,
-    "definition": 0.7,
+    "definition": 0.5,
     "stem_match": 0.45,
     "folder_match": 0.15,
     "scope_match": 0.2,
-    "several_chunks": 0.3,
+    "several_chunks": 0.5,
     "test_file": -0.6,
     "example_file": -0.3,
     # The development sets hold too few of these to measure; they are not what is asked for.
@@ -340,9 +355,16 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(split_words(name))
 
 
-def _defines(chunk: StoredChunk, names: Sequence[str]) -> float:
+@lru_cache(maxsize=1024)
+def _spellings(name: str) -> tuple[str, ...]:
+    """The words of a name in a question, and its parts as one word each, as `analyse` has them."""
+    return tuple(dict.fromkeys([*split_words(name), *map(str.lower, name_parts(name))]))
+
+
+def _defines(chunk: StoredChunk, names: Mapping[str, float]) -> float:
+    """How well `chunk` defines one of `names`, times what that one is worth."""
     best = 0.0
-    for name in names:
+    for name, worth in names.items():
         parts = name_parts(name)
         last, outer = parts[-1], parts[:-1]
         for symbol in chunk.symbols:
@@ -355,7 +377,7 @@ def _defines(chunk: StoredChunk, names: Sequence[str]) -> float:
             if outer:
                 scope = chunk.scope.lower().split(".")
                 value *= 1.0 if outer[-1].lower() in scope else 0.5
-            best = max(best, value)
+            best = max(best, worth * value)
         if outer and any(symbol == outer[-1] for symbol in chunk.symbols):
-            best = max(best, 0.4)
+            best = max(best, worth * 0.4)
     return best

@@ -95,8 +95,13 @@ def search(snapshot: View, encoder: Encoder, text: str, options: Options | None 
     options = options or Options()
     begin = time.perf_counter()
     query, found = gather(snapshot, encoder, text, options)
-    calibration = Calibration.from_manifest(encoder.bundle.calibration)
-    return _ranked(snapshot, query, found, options, calibration, begin)
+    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
+    return _ranked(snapshot, query, found, options, calibration, weights_of(calibration), begin)
+
+
+def weights_of(calibration: Calibration) -> dict[str, float]:
+    """The weights of the rules at the exit of `calibration`."""
+    return {rule: calibration.dense if rule == "dense" else weight for rule, weight in WEIGHTS.items()}
 
 
 def gather(snapshot: View, encoder: Encoder, text: str, options: Options) -> tuple[Query, Candidates]:
@@ -133,8 +138,8 @@ def similar(
         allowed = elsewhere(snapshot, origin, allowed)
     vector = encoder.encode([code], options.exit or 0, "code")[0] if options.dense else None
     found = pool(snapshot, query, vector, allowed, lexical=options.lexical, names=False)
-    calibration = Calibration.from_manifest(encoder.bundle.calibration)
-    return _ranked(snapshot, query, found, options, calibration, begin, SIMILAR_WEIGHTS)
+    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
+    return _ranked(snapshot, query, found, options, calibration, SIMILAR_WEIGHTS, begin)
 
 
 def _check(options: Options) -> None:
@@ -159,8 +164,8 @@ def _ranked(
     found: Candidates,
     options: Options,
     calibration: Calibration,
+    weights: Mapping[str, float],
     begin: float,
-    weights: Mapping[str, float] = WEIGHTS,
 ) -> Results:
     rules = _rules(options, weights)
     addends = _addends(found, query, rules, weights)

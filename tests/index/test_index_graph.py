@@ -192,6 +192,24 @@ def test_without_hnswlib_the_scan_answers(large: Index, tree: Tree, monkeypatch:
         assert recall(snapshot, tree) == 1.0
 
 
+def test_a_graph_that_finds_too_little_is_not_used_nor_built_again(
+    large: Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "_RECALL", 1.1)
+    assert not large.build_graph()
+    with tree.open() as other:
+        assert not other.build_graph(progress=lambda step: pytest.fail("built again"))
+        assert not other.load_graph()
+        with other.snapshot() as snapshot:
+            assert recall(snapshot, tree) == 1.0
+    monkeypatch.undo()
+    monkeypatch.setattr("modstar_lsp.index.index.EXACT_SCAN_LIMIT", 100)
+    for number in range(4):
+        tree.write(f"part{number}.py", functions(f"other{number}", 300))
+    tree.refresh(large)
+    assert large.build_graph()
+
+
 def test_a_process_that_asks_often_uses_the_graph(large: Index, tree: Tree) -> None:
     large.build_graph()
     with tree.open() as other, other.snapshot() as snapshot:

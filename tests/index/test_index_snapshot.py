@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
+import numpy as np
 import pytest
 from index_fakes import Tree, contents
 
@@ -26,6 +28,44 @@ def test_a_held_snapshot_answers_from_its_own_generation(sources: Tree) -> None:
                 assert newer.generation > held.generation
                 assert "quaternion" in newer.postings(["quaternion"])
             assert contents(held, terms) == before
+
+
+def test_what_a_generation_takes_over_from_the_one_before_is_what_it_would_read(sources: Tree) -> None:
+    """Saved files, deepened chunks and questions in any order; the fresh reading is another process's."""
+    chance = random.Random(7)
+    names = [f"module{number}.py" for number in range(40)]
+
+    def define(name: str, *, further: str = "") -> None:
+        body = "".join(f"    {chance.choice('abcdef') * 3}_{n} = open_{n}(value)\n" for n in range(12))
+        functions = [f"def {name[:-3]}_{n}(value):\n{body}    return {chance.random()}\n" for n in range(12)]
+        sources.write(name, "\n\n".join([*functions, further]))
+
+    for name in names:
+        define(name)
+    with sources.open() as index:
+        sources.refresh(index)
+        for turn in range(12):
+            with index.snapshot() as before:
+                terms = {"value", "module3", "open", *(f"turn{n}" for n in range(turn + 1))}
+                kept = contents(before, terms)
+                codes = before.quantised().codes.copy()
+                if turn % 3:
+                    assert len(before.exits) == before.n
+                if turn % 4 == 2:
+                    index.deepen(sources.encoder, 4, order=range(chance.randrange(400), 440), limit=5)  # type: ignore[arg-type]
+                else:
+                    define(chance.choice(names), further=f"turn{turn} = 1\n")
+                    sources.refresh(index)
+                with index.snapshot() as after, sources.open() as other, other.snapshot() as fresh:
+                    assert after.generation == fresh.generation > before.generation
+                    assert contents(after, terms | {f"turn{turn}"}) == contents(
+                        fresh, terms | {f"turn{turn}"}
+                    )
+                    assert np.array_equal(after.quantised().codes, fresh.quantised().codes)
+                    assert np.array_equal(after.quantised().scales, fresh.quantised().scales)
+                    assert np.array_equal(after.exits, fresh.exits)
+                assert np.array_equal(before.quantised().codes, codes)
+                assert contents(before, terms) == kept
 
 
 def test_without_a_commit_the_snapshot_is_the_same(sources: Tree) -> None:

@@ -1,0 +1,125 @@
+"""The development questions beside the trees that answer them, asked at any exit of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import docstrings
+from bench.sets import load_repos
+from modstar_lsp.errors import QueryError
+from modstar_lsp.index import StoredChunk
+from modstar_lsp.search import Options
+from modstar_lsp.search.query import Query
+from modstar_lsp.search.ranking import Candidates
+from modstar_lsp.search.search import gather
+from modstar_lsp.workspace import Workspace
+
+REPO_SETS = ("repos", "issues_python")
+DOCSTRINGS = "docstrings"
+SETS = (*REPO_SETS, DOCSTRINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question in a tree. answers: how many places are right.  is_right: whether a chunk is (in) one."""
+
+    text: str
+    answers: int
+    is_right: Callable[[StoredChunk], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tree of a set, open and indexed, with the questions that it answers."""
+
+    of_set: str
+    name: str
+    workspace: Workspace
+    questions: list[Question]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where questions and trees come from, and the model to ask.
+
+    index_dir: holds an index of each tree for each exit; what is there already is not made again.
+    """
+
+    evaluation: Path
+    trees: Path
+    bundle: Path | None
+    index_dir: Path
+
+    def places(self, name: str, exit: int) -> Iterator[Place]:
+        """The trees of the set `name`, each closed when the next is asked for.
+
+        Their vectors are those of exit 0, or what earlier runs deepened to `exit`. Raises SetError when there
+        is no such set or no tree of it.
+        """
+        folder = self.index_dir / f"exit-{exit}"
+        if name == DOCSTRINGS:
+            for workspace, asked in docstrings.workspaces(
+                self.trees, docstrings.REPOS, self.bundle, self.index_dir / DOCSTRINGS, folder
+            ):
+                yield Place(name, workspace.root.name, workspace, [_of_docstring(one) for one in asked])
+            return
+        repos = load_repos(self.evaluation, name, self.trees)
+        for repo, tree in repos.trees.items():
+            with Workspace.open(tree, index_dir=folder, bundle=self.bundle) as workspace:
+                workspace.refresh()
+                questions = [
+                    _of_files(query.text, query.targets) for query in repos.queries if query.repo == repo
+                ]
+                yield Place(name, repo, workspace, questions)
+
+
+def _of_files(text: str, targets: frozenset[str]) -> Question:
+    return Question(text, len(targets), lambda chunk: chunk.path in targets)
+
+
+def _of_docstring(asked: docstrings.Question) -> Question:
+    def holds(chunk: StoredChunk) -> bool:
+        return chunk.path == asked.path and chunk.start_line <= asked.line <= chunk.end_line
+
+    return Question(asked.text, 1, holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The candidates for one question at one exit (None: without a model). right: which of them are right.
+
+    answers: how many right places there are.  found: None for a question that nothing can answer.
+    """
+
+    of_set: str
+    tree: str
+    exit: int | None
+    answers: int
+    found: tuple[Query, Candidates] | None
+    right: NDArray[np.bool_]
+
+
+def ask(workspace: Workspace, text: str, options: Options) -> tuple[Query, Candidates] | None:
+    """The question and its unranked candidates, None where there are none."""
+    with workspace.snapshot() as snapshot:
+        try:
+            query, found = gather(snapshot, workspace.encoder, text, options)
+        except QueryError:
+            return None
+    return (query, found) if len(found.rows) else None
+
+
+def deepen_where_asked(workspace: Workspace, texts: Sequence[str], exit: int) -> None:
+    """Embed at `exit` the chunks that may answer `texts`, as an editor embeds first what is asked for.
+
+    The other chunks keep their vectors: they are far from the questions and share no word with them.
+    """
+    if exit:
+        found = [asked[1].rows for text in texts if (asked := ask(workspace, text, Options()))]
+        rows = np.unique(np.concatenate([np.zeros(0, np.int32), *found]))
+        workspace.deepen(exit, order=rows.tolist())

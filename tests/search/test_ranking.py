@@ -1,0 +1,78 @@
+"""What stands above what, among candidates made for the purpose."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from modstar_lsp.index import StoredChunk
+from modstar_lsp.search.query import analyse
+from modstar_lsp.search.ranking import Candidates, Terms, definition, several_chunks
+from modstar_lsp.search.search import order
+
+
+class Made(NamedTuple):
+    """A candidate: its file, and how well its words and its meaning fit."""
+
+    file: int
+    lexical: float = 0.0
+    coverage: float = 0.0
+    dense: float = 0.0
+    symbols: tuple[str, ...] = ()
+
+
+def candidates(question: str, made: list[Made]) -> Candidates:
+    def column(name: str) -> np.ndarray:
+        return np.array([getattr(one, name) for one in made], np.float32)
+
+    chunks = [
+        StoredChunk(f"part{one.file}.py", "python", 1, 9, "function", "", "", one.symbols) for one in made
+    ]
+    return Candidates(
+        rows=np.arange(len(made), dtype=np.int32),
+        files=np.array([one.file for one in made], np.int32),
+        lexical=column("lexical"),
+        coverage=column("coverage"),
+        dense=column("dense"),
+        chunks=chunks,
+        terms=Terms(dict.fromkeys(analyse(question).terms, 1.0)),
+    )
+
+
+def test_one_exact_rare_word_stands_above_many_chunks_that_are_only_near_in_meaning() -> None:
+    question = "frobnitz of old proxies"
+    near = [Made(0, dense=0.4 + number / 1000) for number in range(30)]
+    far = [Made(number, dense=0.1) for number in range(2, 60)]
+    exact = Made(1, lexical=5.0, coverage=0.6, dense=0.3)
+    found = candidates(question, [*near, exact, *far])
+    assert order(found, analyse(question))[0] == len(near)
+
+
+def test_a_file_with_more_that_fits_stands_above_one_with_less() -> None:
+    question = "retry failed uploads"
+    found = candidates(question, [Made(0, 3.0, 0.5), Made(1, 3.0, 0.5), Made(1, 2.0, 0.4)])
+    assert order(found, analyse(question))[0] == 1
+
+
+def test_each_further_chunk_of_a_file_adds_less() -> None:
+    question = "retry failed uploads"
+    sizes = {0: 1, 1: 2, 2: 4, 3: 8}
+    found = candidates(question, [Made(file, 3.0, 0.5) for file, size in sizes.items() for _ in range(size)])
+    one, two, four, eight = (
+        several_chunks(found, analyse(question))[found.files == file][0] for file in sizes
+    )
+    assert one < two < four < eight
+    assert two < 2 * one
+    assert eight < 2 * four
+
+
+def test_a_name_counts_less_the_more_else_is_asked() -> None:
+    def worth(question: str) -> float:
+        found = candidates(question, [Made(0, symbols=("FromJson",))])
+        return float(definition(found, analyse(question))[0])
+
+    bare, short = worth("FromJson"), worth("FromJson instances")
+    long = worth("derive instances of FromJson from a template at compile time")
+    assert bare == 1.0
+    assert bare > short > long > 0
