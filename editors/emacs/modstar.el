@@ -184,6 +184,35 @@
     (message "modstar %s: %s, %d of %d files, %d chunks" (plist-get status :version) (plist-get coverage :state)
              (plist-get coverage :indexed) (plist-get coverage :files) (plist-get coverage :chunks))))
 
+(defun modstar--execute (command done)
+  "Have the server of the project carry out COMMAND, and say that it is DONE."
+  (modstar--request :workspace/executeCommand (list :command command :arguments []))
+  (message "Modstar: %s" done))
+
+;;;###autoload
+(defun modstar-pause ()
+  "Stop all background work in the current project; searches go on."
+  (interactive)
+  (modstar--execute "modstar.pause" "indexing is paused; `modstar-resume' goes on with it"))
+
+;;;###autoload
+(defun modstar-resume ()
+  "Go on with what `modstar-pause' stopped."
+  (interactive)
+  (modstar--execute "modstar.resume" "indexing goes on"))
+
+;;;###autoload
+(defun modstar-reindex ()
+  "Index the current project anew."
+  (interactive)
+  (modstar--execute "modstar.reindex" "indexing anew"))
+
+;;;###autoload
+(defun modstar-clear ()
+  "Delete the index of the current project, and pause."
+  (interactive)
+  (modstar--execute "modstar.clear" "the index is deleted, and indexing paused; `modstar-resume' makes it anew"))
+
 ;;;###autoload
 (defun modstar-stop ()
   "Stop all servers; the next search starts one again."

@@ -35,7 +35,7 @@ class Describer:
         lines = self._texts.lines(place.path) if document is None else document.lines
         first = min(place.start_line, lines.count)
         last = min(place.end_line, lines.count)
-        shown = [lines.text(number, number) for number in range(first, last + 1)]
+        shown = lines.contents(first, last)
         seen = focus(shown, place.name, place.symbols, self._words)
         line = first + seen.line
         return Hit(

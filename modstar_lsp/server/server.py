@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # A client that does not answer a question of ours is not waited for any longer.
 _CLIENT_SECONDS = 2.0
+# They offer to watch files, and then tell only of those that they write themselves.
+_WATCH_THEIR_OWN = ("helix",)
 # Between two notifications of the status.
 _STATUS_SECONDS = 0.25
 
@@ -62,12 +64,18 @@ class Server(LanguageServer):
         self._messages: dict[str, str] = {}
         # Only who knows our messages gets our notifications: others would warn their user of them.
         self._client_knows_us = False
+        self._client_watches = False
         _register(self)
 
     # -- life
 
     def initialize(self, params: types.InitializeParams) -> None:
         """Make the session; what takes time waits until the client is ready."""
+        workspace, info = params.capabilities.workspace, params.client_info
+        watched = workspace and workspace.did_change_watched_files
+        self._client_watches = bool(watched and watched.dynamic_registration) and not (
+            info and info.name.lower() in _WATCH_THEIR_OWN
+        )
         raw = params.initialization_options
         self.options = raw if isinstance(raw, Mapping) else _mapping(raw)
         self._client_knows_us = bool(self.options)
@@ -92,8 +100,7 @@ class Server(LanguageServer):
     async def _register_with_client(self) -> None:
         workspace = self.client_capabilities.workspace
         wanted = []
-        watched = workspace and workspace.did_change_watched_files
-        if watched and watched.dynamic_registration:
+        if self._client_watches:
             everything = types.FileSystemWatcher(glob_pattern="**/*")
             wanted.append(
                 types.Registration(
@@ -116,7 +123,7 @@ class Server(LanguageServer):
         answered = await self._from_client(
             self.client_register_capability_async(types.RegistrationParams(registrations=wanted))
         )
-        self.session.client_watches = answered and bool(watched and watched.dynamic_registration)
+        self.session.client_watches = answered and self._client_watches
 
     async def _pull_settings(self) -> None:
         workspace = self.client_capabilities.workspace

@@ -210,6 +210,7 @@ def test_lenses_count_similar_code_when_they_come_into_view(
     start: Callable[..., Client], project: Path
 ) -> None:
     (project / "app/reader.py").write_text(SECOND_COPY)
+    (project / "app/options.py").write_text(COPY)
     client = configured(start, project, {"codeLens": {"enabled": True}})
     uri = client.open(project / "app/json_io.py")
     lenses = client.request("textDocument/codeLens", {"textDocument": {"uri": uri}})
@@ -217,7 +218,7 @@ def test_lenses_count_similar_code_when_they_come_into_view(
     assert "command" not in lenses[0] or lenses[0]["command"] is None
     resolved = client.request("codeLens/resolve", lenses[0])
     assert resolved["range"] == lenses[0]["range"]
-    assert resolved["command"]["title"] == "1 similar"
+    assert resolved["command"]["title"] == "2 similar"
     assert resolved["command"]["command"] == "modstar.showSimilar"
     assert resolved["command"]["arguments"] == [{"uri": uri, "range": span(8, 0, 14, 19)}]
     alone = client.open(project / "app/accounts.py")

@@ -60,6 +60,7 @@ export function coverageText(coverage: Coverage): string {
     case 'failed':
       return 'indexing failed';
     default:
+      if (coverage.share < 1 && coverage.files === 0) return 'nothing indexed';
       if (coverage.share >= 1) return `${files} indexed`;
       return `${percent(coverage.share)} of ${files} indexed`;
   }

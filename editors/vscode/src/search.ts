@@ -2,9 +2,10 @@
 import * as vscode from 'vscode';
 import { coverageText, gist, icon, name, open, place, score } from './hits';
 import { Preview } from './preview';
-import type { Hit, SearchResult } from './protocol';
+import type { Coverage, Hit, SearchResult } from './protocol';
 import type { Results } from './results';
 import { NotRunning, type Server } from './server';
+import { MANAGE_TRUST, RESUME } from './status';
 
 /** A pause in typing shorter than this asks nothing. A query takes some 10 ms, a fast typist 100 ms a key. */
 const DEBOUNCE_MS = 80;
@@ -14,7 +15,7 @@ const RECENT_KEPT = 10;
 const TO_SIDE: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('split-horizontal'), tooltip: 'Open to the Side' };
 const KEEP: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('pin'), tooltip: 'Keep These Results in the Side Bar' };
 
-type Item = vscode.QuickPickItem & { hit?: Hit; query?: string; run?: () => unknown };
+type Item = vscode.QuickPickItem & { hit?: Hit; query?: string; command?: string };
 type Shown = Pick<SearchResult, 'hits' | 'coverage'> & Partial<SearchResult>;
 
 /** For keybindings: `"args": { "query": "..." }` starts with that question. */
@@ -130,6 +131,7 @@ class Search {
     const items = result.hits.map(toItem);
     if (items.length === 0 && complete) {
       items.push(note(result.message ?? 'No good match'));
+      items.push(...wayOut(result.coverage));
       if (result.closest !== undefined) items.push(toItem(result.closest));
     }
     const focused = this.pick.activeItems[0]?.hit;
@@ -163,6 +165,11 @@ class Search {
 
   private accept(): void {
     const item = this.pick.activeItems[0] ?? this.pick.selectedItems[0];
+    if (item?.command !== undefined) {
+      this.pick.hide();
+      void vscode.commands.executeCommand(item.command);
+      return;
+    }
     if (item?.query !== undefined) {
       this.pick.value = item.query;
       this.ask(item.query, 0);
@@ -229,6 +236,13 @@ function toItem(hit: Hit): Item {
     buttons: [TO_SIDE],
     hit,
   };
+}
+
+/** What can be done where nothing is found because too little is known. */
+function wayOut({ state, share }: Coverage): Item[] {
+  if (state === 'off' && !vscode.workspace.isTrusted) return [{ ...MANAGE_TRUST, alwaysShow: true }];
+  if (state === 'paused' && share < 1) return [{ ...RESUME, alwaysShow: true }];
+  return [];
 }
 
 function note(text: string): Item {

@@ -4,6 +4,10 @@ import { coverageText, percent } from './hits';
 import type { Coverage, Status } from './protocol';
 import type { Server } from './server';
 
+/** The way out of "not indexed: this workspace is not trusted". */
+export const MANAGE_TRUST = { label: '$(shield) Manage workspace trust', command: 'workbench.trust.manage' };
+export const RESUME = { label: '$(debug-start) Resume indexing', command: 'modstar.resumeIndexing' };
+
 export class StatusItem implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('modstar.status', vscode.StatusBarAlignment.Right, 50);
   private readonly listener: vscode.Disposable;
@@ -41,17 +45,19 @@ export async function showMenu(server: Server): Promise<void> {
     entries.push({ label: `$(${icon}) ${label}`, command: `modstar.${command}`, description });
   if (server.condition === 'running') {
     add('search', 'Search code by meaning', 'search');
-    if (server.status?.paused) add('debug-start', 'Resume indexing', 'resumeIndexing');
-    else add('debug-pause', 'Pause indexing', 'pauseIndexing', 'searches go on with what is known');
-    add('refresh', 'Rebuild the index', 'rebuildIndex');
-    add('trash', 'Delete the index', 'clearIndex');
+    if (!isOff(server.status)) {
+      if (server.status?.paused) entries.push(RESUME);
+      else add('debug-pause', 'Pause indexing', 'pauseIndexing', 'searches go on with what is known');
+      add('refresh', 'Rebuild the index', 'rebuildIndex');
+      add('trash', 'Delete the index', 'clearIndex');
+    }
   }
   if (server.condition === 'missing') add('clippy', 'Copy the command that installs the server', 'copyInstallCommand');
   add('debug-restart', server.condition === 'running' ? 'Restart server' : 'Start server', 'restart');
   add('output', 'Show logs', 'showLogs');
   add('info', 'Print debug information', 'debugInformation');
   if (!vscode.workspace.isTrusted) {
-    entries.unshift({ label: '$(shield) Manage workspace trust', command: 'workbench.trust.manage' });
+    entries.unshift(MANAGE_TRUST);
   }
   const chosen = await vscode.window.showQuickPick(entries, { title: sentence(server), placeHolder: 'What to do' });
   if (chosen !== undefined) await vscode.commands.executeCommand(chosen.command);
@@ -85,6 +91,11 @@ function least({ folders }: Status): Coverage | undefined {
   return [...folders].sort((one, other) => one.coverage.share - other.coverage.share)[0]?.coverage;
 }
 
+/** Whether no folder is to be indexed: there is nothing to pause then. */
+function isOff(status: Status | undefined): boolean {
+  return status !== undefined && status.folders.length > 0 && status.folders.every(({ coverage }) => coverage.state === 'off');
+}
+
 function sentence({ condition, status }: Server): string {
   if (condition === 'missing') return 'modstar: the server is not installed';
   if (condition === 'stopped') return 'modstar: the server is not running';
@@ -94,22 +105,26 @@ function sentence({ condition, status }: Server): string {
 }
 
 function tooltip(status: Status | undefined): vscode.MarkdownString {
-  const commands = ['modstar.search', 'modstar.pauseIndexing', 'modstar.resumeIndexing', 'modstar.menu'];
+  const commands = ['modstar.search', 'modstar.pauseIndexing', 'modstar.resumeIndexing', 'modstar.menu', MANAGE_TRUST.command];
   const markdown = new vscode.MarkdownString('', true);
   markdown.isTrusted = { enabledCommands: commands };
   if (status === undefined) return markdown.appendText('modstar is starting');
   for (const { name, coverage, message } of status.folders) {
     markdown.appendMarkdown('**').appendText(name).appendMarkdown('** ');
+    if (coverage.state === 'off') {
+      markdown.appendText(message ?? coverageText(coverage)).appendMarkdown('\n\n');
+      continue;
+    }
     markdown.appendText(`${coverageText(coverage)}, ${coverage.chunks.toLocaleString('en')} pieces of code`);
     if (coverage.state === 'deepening') markdown.appendText(`, ${percent(coverage.deepened)} deepened to exit ${String(coverage.exit)}`);
     if (message !== undefined) markdown.appendMarkdown('  \n$(info) ').appendText(message);
     markdown.appendMarkdown('\n\n');
   }
   if (status.folders.length === 0) markdown.appendMarkdown('No folder open\n\n');
-  const pause = status.paused
-    ? '[$(debug-start) Resume](command:modstar.resumeIndexing)'
-    : '[$(debug-pause) Pause](command:modstar.pauseIndexing)';
+  let act = '[$(debug-pause) Pause](command:modstar.pauseIndexing)';
+  if (!vscode.workspace.isTrusted && isOff(status)) act = `[${MANAGE_TRUST.label}](command:${MANAGE_TRUST.command})`;
+  else if (status.paused) act = '[$(debug-start) Resume](command:modstar.resumeIndexing)';
   return markdown.appendMarkdown(
-    `[$(search) Search](command:modstar.search) &nbsp; ${pause} &nbsp; [$(ellipsis) More](command:modstar.menu)`,
+    `[$(search) Search](command:modstar.search) &nbsp; ${act} &nbsp; [$(ellipsis) More](command:modstar.menu)`,
   );
 }

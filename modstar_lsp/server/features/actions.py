@@ -49,8 +49,8 @@ def _code(document: Document, span: Span, encoding: Any) -> Span | None:
     """The selection, else the definition around the cursor."""
     text = document.text
     lines = Lines(text)
-    if span[0] != span[1]:
-        start, end = (lines.offset(place, encoding) for place in span)
+    start, end = (lines.offset(place, encoding) for place in span)
+    if len(text[start:end].rstrip("\r\n")) > 1:  # one character is what a block cursor stands on
         return span if any(map(str.isalnum, text[start:end])) else None
     number = span[0][0] + 1
     for found in document.definitions():

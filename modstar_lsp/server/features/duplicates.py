@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
 from lsprotocol import types
 
 from modstar_lsp.chunking import Outlined, outline
 from modstar_lsp.errors import ModstarError
+from modstar_lsp.server.features.likeness import alike, shared, words_of
 from modstar_lsp.server.features.places import lsp_range
 from modstar_lsp.server.positions import Encoding, Lines, Span
 from modstar_lsp.server.protocol import Filters, Hit, SimilarRequest
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 MIN_WORDS = 30
 # A copy is found first or not at all.
 _CANDIDATES = 5
-# Of the score; what is less alike by meaning is not compared word by word.
-_MIN_MEANING = 0.5
 # Documents with more definitions than this are generated, or a table.
 _MOST_DEFINITIONS = 400
 SOURCE, CODE = "modstar", "near-duplicate"
@@ -134,7 +132,7 @@ async def duplicates(session: Session, document: Document) -> list[types.Diagnos
     hints = []
     for place in places[:_MOST_DEFINITIONS]:
         request = SimilarRequest(
-            document.uri, place.code, filters=Filters(_CANDIDATES, min_score=_MIN_MEANING, snippet_lines=0)
+            document.uri, place.code, filters=Filters(_CANDIDATES, min_score=0.0, snippet_lines=0)
         )
         answer = await session.similar(request)
         copies = await session.in_pool(_copies, session, place, answer.hits, least)
@@ -154,14 +152,12 @@ def _places(uri: str, text: str, encoding: Encoding) -> list[_Place]:
 
 
 def _place(lines: Lines, found: Outlined, encoding: Encoding) -> _Place:
-    from modstar_lsp.encoder.words import split_words  # brings numpy: 0.1 s that starting must not wait for
-
     first, last = found.start_line, found.end_line
     return _Place(
         ".".join(part for part in (found.scope, found.name) if part),
         lines.named(first, last, found.name.rpartition(".")[2], encoding),
         lines.whole(first, last, encoding),
-        split_words(lines.text(first, last)),
+        words_of(lines, first, last),
     )
 
 
@@ -170,25 +166,17 @@ def _copies(session: Session, place: _Place, hits: Sequence[Hit], least: float) 
     found = []
     for hit in hits:
         try:
-            text = "".join(session.lines(hit.uri).lines)
+            lines = session.lines(hit.uri)
         except ModstarError:
             continue  # gone since it was indexed
         (first, _), (last, _) = hit.range
-        for other in _places(hit.path, text, session.encoding):
+        if shared(place.words, words_of(lines, first + 1, last + 1)) < least / 2:
+            continue  # not worth parsing: the hit may hold a part of a copy only, but not so small a one
+        for other in _places(hit.path, "".join(lines.lines), session.encoding):
             (start, _), (end, _) = other.code
-            if start <= last and end >= first:
-                alike = _alike(place.words, other.words, least)
-                if alike >= least:
-                    found.append(_Copy(hit.uri, hit.path, other, alike))
+            if start <= last and end >= first and (same := alike(place.words, other.words, least)):
+                found.append(_Copy(hit.uri, hit.path, other, same))
     return sorted(found, key=lambda copy: -copy.alike)
-
-
-def _alike(one: Sequence[str], other: Sequence[str], least: float) -> float:
-    """The share of the words of two texts that they have in common, in the same order."""
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
-        return 0.0
-    return matcher.ratio()
 
 
 def _hint(place: _Place, copies: Sequence[_Copy]) -> types.Diagnostic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.server.features.places import described, lsp_range
@@ -50,13 +51,18 @@ async def show_similar(server: LanguageServer, session: Session, uri: str, span:
         _say(server, answer.message or "no similar code found")
         return
     titles = {f"{hit.rank} {described(hit)}": hit for hit in answer.hits}
-    chosen = await server.window_show_message_request_async(
-        types.ShowMessageRequestParams(
-            type=types.MessageType.Info,
-            message="modstar: similar code",
-            actions=[types.MessageActionItem(title=title) for title in titles],
+    try:
+        chosen = await server.window_show_message_request_async(
+            types.ShowMessageRequestParams(
+                type=types.MessageType.Info,
+                message="modstar: similar code",
+                actions=[types.MessageActionItem(title=title) for title in titles],
+            )
         )
-    )
+    except JsonRpcException:  # it cannot ask, as Helix up to 25.07: the best is opened, and all are named
+        await _open(server, answer.hits[0])
+        _say(server, f"similar code: {', '.join(titles)}")
+        return
     hit = None if chosen is None else titles.get(chosen.title)
     if hit is not None:
         await _open(server, hit)

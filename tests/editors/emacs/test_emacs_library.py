@@ -92,6 +92,20 @@ def test_a_killed_server_is_started_by_the_next_search(emacs: Emacs, shop: Path)
     assert "src/shop/pool.py" in shown[0]
 
 
+def test_indexing_is_paused_and_resumed_and_made_anew(emacs: Emacs, shop: Path) -> None:
+    paused, resumed, cleared, anew = emacs(
+        shop,
+        f"""{LOAD} (find-file "README.md") (wait-until-known)
+        (modstar-pause) (note (modstar-status))
+        (modstar-resume) (wait-until-known) (note (modstar-status))
+        (modstar-clear) (note (modstar-status))
+        (modstar-reindex) (wait-until-known) (note (modstar-status))""",
+    )
+    assert ": paused, 6 of 6 files" in paused
+    assert ": paused, 0 of " in cleared
+    assert ": ready, 6 of 6 files" in resumed and resumed == anew
+
+
 def test_settings_reach_the_server(emacs: Emacs, shop: Path) -> None:
     (shown,) = emacs(
         shop,

@@ -23,6 +23,7 @@ def start(tmp_path: Path, home: dict[str, str], server_command: list[str]) -> It
     """Starts Neovim in a folder: `start(folder, "file.py", init="...")`.
 
     init: what the user's init.lua says besides the plugin's place and the server's command.
+    before: what it says before these.
     fakes: names below fakes/ to have as installed plugins.  command: what starts the server.
     """
     with contextlib.ExitStack() as running:
@@ -31,6 +32,7 @@ def start(tmp_path: Path, home: dict[str, str], server_command: list[str]) -> It
             folder: Path,
             *files: str,
             init: str = ENABLE,
+            before: str = "",
             fakes: Sequence[str] = (),
             command: Sequence[str] = tuple(server_command),
         ) -> Neovim:
@@ -41,6 +43,7 @@ def start(tmp_path: Path, home: dict[str, str], server_command: list[str]) -> It
             lines = [
                 # Neovim looks for a Python of its own at the first Python file, for seconds.
                 "vim.g.loaded_python3_provider = 0",
+                before,
                 f"vim.opt.runtimepath:append({lua_list([str(place) for place in places])})",
                 f"require('modstar').setup({{ server = {{ cmd = {lua_list(command)} }} }})",
                 init,

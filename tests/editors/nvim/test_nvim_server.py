@@ -128,6 +128,7 @@ def test_pause_and_resume_show_in_the_statusline(start: Start, shop: Path) -> No
     nvim.wait(shown, "modstar")
     nvim.type(":Modstar pause<CR>")
     nvim.wait(shown, "modstar: paused")
+    nvim.wait_told("indexing is paused")
     nvim.type(":Modstar resume<CR>")
     nvim.wait(shown, "modstar")
 
@@ -137,20 +138,20 @@ def test_status_is_told(start: Start, shop: Path) -> None:
     nvim.ready()
     nvim.type(":Modstar status<CR>")
     said = nvim.wait_told("files")
-    assert "shop: ready" in said and "memory" in said
+    assert "\nshop: ready" in said and "memory" in said
 
 
-@pytest.mark.parametrize("command", ["clear", "reindex"])
-def test_the_index_is_made_anew(start: Start, shop: Path, command: str) -> None:
+@pytest.mark.parametrize("commands", [["reindex"], ["clear", "resume"]])
+def test_the_index_is_made_anew(start: Start, shop: Path, commands: list[str]) -> None:
     nvim = start(shop, "README.md", init=QUICKFIX)
     nvim.ready()
-    nvim.type(f":Modstar {command}<CR>")
-    if command == "reindex":
-        # Searches before it is done are answered from what is known by then.
-        search = "require('modstar').search('close idle database connections')"
-        found = "return (probe.quickfix()[1] or { name = '' }).name:find('pool.py') ~= nil"
-        nvim.wait(f"{search}; vim.wait(200); {found}")
-    assert nvim.told() == []
+    for number, command in enumerate(commands, 1):
+        nvim.type(f":Modstar {command}<CR>")
+        nvim.wait("return #probe.told == arguments[1]", number)  # what it did
+    # Searches before it is done are answered from what is known by then.
+    search = "require('modstar').search('close idle database connections')"
+    found = "return (probe.quickfix()[1] or { name = '' }).name:find('pool.py') ~= nil"
+    nvim.wait(f"{search}; vim.wait(200); {found}")
 
 
 def test_subcommands_complete_and_wrong_ones_are_told(start: Start, shop: Path) -> None:
@@ -194,7 +195,7 @@ def test_checkhealth_tells_what_is_wrong(start: Start, shop: Path) -> None:
 def test_the_help_file_has_its_tags(start: Start, shop: Path, tmp_path: Path) -> None:
     nvim = start(shop, init="")
     nvim.type(":help modstar<CR>")
-    nvim.wait("return vim.bo.filetype == 'help'")
+    nvim.wait("return vim.bo.buftype == 'help'")
     assert nvim.place()[0].endswith("doc/modstar.txt")
     for tag in (
         ":Modstar",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.editors.vscode.vscode_window import QUICK_INPUT, QUICK_ROWS, CodeServer, Window
-
-STATUS = "#modstar\\.modstar\\.modstar\\.status"
-NOTIFICATION = ".notifications-toasts .notification-list-item"
+from tests.editors.vscode.vscode_window import (
+    NOTIFICATION,
+    QUICK_ROWS,
+    SEARCH_INPUT,
+    STATUS,
+    CodeServer,
+    Window,
+)
 
 
 def test_one_sentence_and_an_action(
@@ -24,7 +28,7 @@ def test_one_sentence_and_an_action(
         window.do("gone", NOTIFICATION)
         # a question says so again, and nothing else happens
         window.press("Control+Alt+k")
-        window.see(f"{QUICK_INPUT}[placeholder^='Describe']")
+        window.see(SEARCH_INPUT)
         window.do("type", "anything")
         window.see(NOTIFICATION, "not installed")
         window.do("gone", QUICK_ROWS)

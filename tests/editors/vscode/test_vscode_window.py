@@ -6,15 +6,17 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from time import sleep
 
 import pytest
 
-from tests.editors.vscode.vscode_window import QUICK_INPUT, QUICK_ROWS, CodeServer, Window
-
-SEARCH_INPUT = f"{QUICK_INPUT}[placeholder^='Describe']"
-STATUS = "#modstar\\.modstar\\.modstar\\.status"
-RESULTS = ".pane-body .monaco-list-row"
+from tests.editors.vscode.vscode_window import (
+    QUICK_ROWS,
+    RESULTS,
+    SEARCH_INPUT,
+    STATUS,
+    CodeServer,
+    Window,
+)
 
 # The README's pictures: MODSTAR_PICTURES=docs/images MODSTAR_SCALE=2 scripts/editors.sh python -m pytest
 # tests/editors/vscode -k picture
@@ -48,16 +50,6 @@ def workbench(server: CodeServer, window: Window) -> Iterator[Window]:
     window.command("View: Close All Editors")
 
 
-def search(window: Window, sentence: str) -> None:
-    """Type a sentence into the search and wait for the answer to all of it."""
-    window.do("gone", ".quick-input-widget")
-    window.press("Control+Alt+k")
-    window.see(SEARCH_INPUT)
-    window.do("type", sentence, 15)
-    sleep(0.3)  # for the last key to be noticed: until then the list is that of the sentence without its end
-    window.see(".quick-input-title", r"\d+ results? in \d+ ms")
-
-
 def line_of(file: Path, text: str) -> int:
     """The line, from 1, at which a file has the text."""
     return 1 + next(i for i, line in enumerate(file.read_text("utf-8").splitlines()) if text in line)
@@ -69,7 +61,7 @@ def rank_and_name(row: str) -> str:
 
 
 def test_a_sentence_ends_at_its_function(workbench: Window, repository: Path) -> None:
-    search(workbench, "make a numbered directory with a prefix")
+    workbench.search("make a numbered directory with a prefix")
     rows = workbench.read(QUICK_ROWS)
     assert rank_and_name(rows[0]) == "make_numbered_dir"
     scores = [float(score) for row in rows for score in re.findall(r"·\s+([01]\.\d\d)", row)]
@@ -97,10 +89,10 @@ def test_enter_pressed_at_once_opens_the_answer_to_the_whole_sentence(workbench:
 
 def test_arrows_preview_and_escape_restores(workbench: Window, repository: Path) -> None:
     line = line_of(repository / "src/_pytest/_io/saferepr.py", "class SafeRepr(")
-    search(workbench, "SafeRepr")
+    workbench.search("SafeRepr")
     workbench.press("Enter")
     workbench.at("saferepr.py", line)
-    search(workbench, "make a numbered directory with a prefix")
+    workbench.search("make a numbered directory with a prefix")
     workbench.see(".tab.active", "pathlib.py")
     workbench.press("ArrowDown", "ArrowDown")
     workbench.press("Escape")
@@ -110,7 +102,7 @@ def test_arrows_preview_and_escape_restores(workbench: Window, repository: Path)
 
 
 def test_the_pin_keeps_the_results_in_rank_order(workbench: Window) -> None:
-    search(workbench, "where are temporary directories removed")
+    workbench.search("where are temporary directories removed")
     shown = [rank_and_name(row) for row in workbench.read(QUICK_ROWS)]
     workbench.do("click", ".quick-input-widget .quick-input-titlebar .action-label")
     workbench.see(".pane-body .message", "where are temporary directories removed")
@@ -121,7 +113,7 @@ def test_the_pin_keeps_the_results_in_rank_order(workbench: Window) -> None:
 
 
 def test_similar_code_from_the_context_menu(workbench: Window) -> None:
-    search(workbench, "SafeRepr.repr_instance")
+    workbench.search("SafeRepr.repr_instance")
     workbench.press("Enter")
     workbench.at("saferepr.py")
     workbench.press("Shift+F10")
@@ -155,6 +147,38 @@ def test_logs_are_shown(workbench: Window) -> None:
     workbench.command("View: Hide Panel")
 
 
+def test_debug_information_is_shown_before_it_is_shared(workbench: Window) -> None:
+    workbench.command("modstar: Print debug information")
+    workbench.at("modstar")
+    text = r"debug\s+information.*found\s+by\s+the\s+PATH"  # the editor shows hard spaces
+    workbench.see(".editor-group-container.active .view-lines", text)
+    workbench.command("View: Revert and Close Editor")
+
+
+def test_restart_and_rebuild_end_with_all_of_it(workbench: Window) -> None:
+    for title in ("modstar: Restart server", "modstar: Rebuild the index"):
+        workbench.command(title)
+        workbench.see(STATUS, r"^modstar: \S+, \d+ files indexed")
+        workbench.search("make a numbered directory with a prefix")
+        workbench.see(f"{QUICK_ROWS}[data-index='0']", "make_numbered_dir")
+        workbench.press("Escape")
+
+
+def test_deleting_the_index_asks_first(workbench: Window) -> None:
+    workbench.command("modstar: Delete the index")
+    workbench.see(".monaco-dialog-box", "Delete the index of this workspace")
+    workbench.press("Escape")
+    workbench.do("gone", ".monaco-dialog-box")
+    workbench.see(STATUS, r"^modstar: \S+, \d+ files indexed")
+    workbench.command("modstar: Delete the index")
+    workbench.do("click", ".monaco-dialog-box .monaco-button:has-text('Delete')")
+    workbench.see(STATUS, r"paused; \S+, nothing indexed")
+    workbench.ask("make a numbered directory with a prefix")
+    workbench.see(f"{QUICK_ROWS}.focused", "Resume indexing")
+    workbench.press("Enter")
+    workbench.see(STATUS, r"^modstar: \S+, \d+ files indexed")
+
+
 def test_pictures_of_the_search_the_similar_code_and_the_status(
     workbench: Window, repository: Path, base: Path
 ) -> None:
@@ -162,12 +186,12 @@ def test_pictures_of_the_search_the_similar_code_and_the_status(
     width, height = PICTURE_SIZE
     workbench.do("resize", width, height)
     workbench.command("View: Show Explorer")
-    search(workbench, "undo changes to environment variables after a test")
+    workbench.search("undo changes to environment variables after a test")
     workbench.see(".tab.active", "monkeypatch.py")
     workbench.do("picture", str(folder / "vscode-search.png"))
     workbench.press("Escape")
 
-    search(workbench, "FDCapture.snap")
+    workbench.search("FDCapture.snap")
     workbench.press("Enter")
     workbench.at("capture.py")
     workbench.command("modstar: Find similar code")
@@ -192,7 +216,7 @@ def test_similar_code_in_a_peek(workbench: Window, server: CodeServer, repositor
     settings.write_text('{"modstar.similar.show": "peek"}')
     workbench.do("open", server.url(repository))
     workbench.see(STATUS, "files indexed")
-    search(workbench, "FDCapture.snap")
+    workbench.search("FDCapture.snap")
     workbench.press("Enter")
     workbench.at("capture.py")
     workbench.command("modstar: Find similar code")

@@ -26,6 +26,10 @@ ANSWER_SECONDS = 240.0
 
 QUICK_INPUT = ".quick-input-widget .quick-input-box input"
 QUICK_ROWS = ".quick-input-widget .quick-input-list .monaco-list-row"
+SEARCH_INPUT = f"{QUICK_INPUT}[placeholder^='Describe']"
+STATUS = "#modstar\\.modstar\\.modstar\\.status"
+RESULTS = ".pane-body .monaco-list-row"
+NOTIFICATION = ".notifications-toasts .notification-list-item"
 
 USER_SETTINGS = {
     "telemetry.telemetryLevel": "off",
@@ -48,15 +52,26 @@ USER_SETTINGS = {
 
 
 class CodeServer:
-    """VS Code's server in a folder of its own, its extension host with the environment given."""
+    """VS Code's server in a folder of its own, its extension host with the environment given.
+
+    settings: those of the user, besides USER_SETTINGS.
+    """
 
     def __init__(
-        self, state: Path, environment: Mapping[str, str], *, trusted: bool = True, tests_inside: bool = False
+        self,
+        state: Path,
+        environment: Mapping[str, str],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        trusted: bool = True,
+        tests_inside: bool = False,
     ) -> None:
         self.home = Path(program("vscode"))
         self.state = state
         (state / "user" / "User").mkdir(parents=True)
-        (state / "user" / "User" / "settings.json").write_text(json.dumps(USER_SETTINGS))
+        (state / "user" / "User" / "settings.json").write_text(
+            json.dumps({**USER_SETTINGS, **(settings or {})})
+        )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -190,6 +205,29 @@ class Window:
         self.do("type", title)
         self.see(f"{QUICK_ROWS}.focused", f"^{re.escape(title)}")
         self.press("Enter")
+
+    def ask(self, sentence: str) -> None:
+        """Type a sentence into the search."""
+        self.do("gone", ".quick-input-widget")
+        self.press("Control+Alt+k")
+        self.see(SEARCH_INPUT)
+        self.do("type", sentence, 15)
+        sleep(
+            0.3
+        )  # for the last key to be noticed: until then the list is that of the sentence without its end
+
+    def search(self, sentence: str) -> None:
+        """Type a sentence into the search and wait for the answer to all of it."""
+        self.ask(sentence)
+        self.see(".quick-input-title", r"\d+ results? in \d+ ms")
+
+    def trust(self) -> None:
+        """Trust the folder in the editor for that, which is open, and leave it."""
+        self.see(".workspace-trust-editor")
+        self.do("click", ".workspace-trust-editor .monaco-button:has-text('Trust')")
+        self.see(".workspace-trust-editor", "You trust this folder")
+        self.command("View: Close All Editors")
+        self.do("gone", ".workspace-trust-editor")
 
     def at(self, file: str, line: int | None = None) -> None:
         """Wait until the cursor is in a file of this name, at this line (from 1)."""

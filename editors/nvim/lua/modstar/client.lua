@@ -164,7 +164,8 @@ end
 
 local function when_ready(client, callback)
   if call(client, 'is_stopped') then
-    return M.tell('the server ended at its start; its last words are in ' .. vim.lsp.get_log_path(), vim.log.levels.ERROR)
+    local file = require('vim.lsp.log').get_filename()
+    return M.tell('the server ended at its start; its last words are in ' .. file, vim.log.levels.ERROR)
   end
   if client.initialized then
     return callback(client)

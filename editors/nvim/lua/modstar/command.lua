@@ -3,10 +3,14 @@ local client = require('modstar.client')
 
 local M = {}
 
-local function on_server(command)
+local function on_server(command, done)
   return function()
     client.ensure(function(server)
-      client.request(server, 'workspace/executeCommand', { command = 'modstar.' .. command }, function() end)
+      client.request(server, 'workspace/executeCommand', { command = 'modstar.' .. command }, function(result)
+        if result then
+          client.tell(done)
+        end
+      end)
     end)
   end
 end
@@ -22,14 +26,17 @@ local SUBCOMMANDS = {
   status = function()
     client.ensure(function(server)
       client.request(server, 'modstar/status', vim.empty_dict(), function(status)
-        client.tell(table.concat(require('modstar.status').lines(status), '\n'):gsub('^modstar ', ''))
+        if status then
+          local lines = table.concat(require('modstar.status').lines(status), '\n')
+          client.tell((lines:gsub('^modstar ', '')))
+        end
       end)
     end)
   end,
-  pause = on_server('pause'),
-  resume = on_server('resume'),
-  reindex = on_server('reindex'),
-  clear = on_server('clear'),
+  pause = on_server('pause', 'indexing is paused; :Modstar resume goes on with it'),
+  resume = on_server('resume', 'indexing goes on'),
+  reindex = on_server('reindex', 'indexing anew'),
+  clear = on_server('clear', 'the index is deleted, and indexing paused; :Modstar resume makes it anew'),
   restart = function()
     client.restart()
   end,

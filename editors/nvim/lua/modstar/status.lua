@@ -59,13 +59,13 @@ function M.lines(status)
   for _, folder in ipairs(status.folders or {}) do
     local coverage = folder.coverage
     lines[#lines + 1] = ('%s: %s, %d of %d files, %d chunks, index %s in %s%s'):format(
-      folder.name,
+      vim.fn.fnamemodify(folder.name, ':t'), -- Neovim names a folder by its path
       state_in_words(coverage),
       coverage.indexed or 0,
       coverage.files or 0,
       coverage.chunks or 0,
       bytes(folder.bytes),
-      folder.indexFolder or '?',
+      vim.fn.fnamemodify(folder.indexFolder or '?', ':~'),
       folder.message and folder.message ~= '' and (' - ' .. folder.message) or ''
     )
   end
