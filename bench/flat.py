@@ -1,20 +1,24 @@
-"""Score a bundle on the flat sets: every exit, BM25 beside it, and each exit fused with BM25.
+"""Score a bundle on the flat sets: every exit, BM25 and published encoders beside it, and fusions with BM25.
 
-    python -m bench.flat --eval FOLDER [--bundle DIR] [--exits 0,2,4] [--sets cosqa_dev,nl2bash] [--matrix]
+    python -m bench.flat --eval FOLDER --bundle default [--exits 0,4] [--sets cosqa_dev,nl2bash]
+        [--baseline MINILM --baseline E5 "query: " "passage: " --split] [--checkpoint FOLDER]
+        [--dimensions 128] [--deepened] [--matrix] [--cache FILE]
 
 How a set is scored: the corpus is restricted to the language that the query wants. A code-to-code query
 wants one other language, drawn at random (seeded) among those that hold an answer, and never finds itself.
 Up to --sample queries a set, drawn with the same seed each time. The corpus is shuffled once (seeded), so
 that ties are broken by chance and not by the order in which a set was written. Fusion: z-scores over the
-restricted corpus, 1 for the exit and 0.3 for BM25. Without --bundle only BM25 is scored.
+restricted corpus, 1 for the exit and 0.3 for BM25. Without --bundle and --baseline only BM25 is scored. All
+differences are paired: the same queries for both. The means leave out the set that BM25 solves.
 """
 
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,13 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import metrics
+from bench.baselines import Baseline, BaselineError, CheckpointEncoder
 from bench.bm25 import PlainBM25
 from bench.record import Record, command_line, progress, table
 from bench.sets import FlatSet, SetError, flat_set_names, load_flat
+from bench.vectors import Embeddings, VectorCache
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:
-    from modstar_lsp.encoder import Encoder
     from modstar_lsp.encoder.encoder import Role
 
 Scores: TypeAlias = NDArray[np.float32]
@@ -40,11 +45,13 @@ SAMPLE = 300
 SEED = 7
 # One part of BM25 to this: best of .1 to 1 for every encoder measured on (docstring, function) pairs.
 BM25_WEIGHT = 0.3
-# Texts handed to the encoder at once, so that progress shows.
-_BATCH = 512
-METRICS = ("MRR@10", "nDCG@10", "recall@10")
+# Shares of an index that the deepest exit has reached, the rest being at the shallowest.
+DEEPENED = (0.25, 0.5, 0.75)
+METRICS = ("nDCG@10", "MRR@10", "recall@1", "recall@10")
 # Sets whose queries share few words with the code: what a model is for.
 FEW_SHARED_WORDS = ("cosqa_dev", "concode_dev", "nl2bash")
+# BM25 solves these: a smoke test, and no part of the means.
+SATURATED = ("codetrans_valid",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ def score(flat: FlatSet, task: Task, system: System) -> Outcome:
         {
             "MRR@10": metrics.reciprocal_rank(gains, K),
             "nDCG@10": metrics.ndcg(gains, ideal, K),
+            "recall@1": metrics.recall(gains, np.minimum(relevant, 1), 1),
             "recall@10": metrics.recall(gains, relevant, K),
         }
     )
@@ -143,211 +151,367 @@ class Lexical:
     def __init__(self, flat: FlatSet) -> None:
         self._flat = flat
         self._built: dict[bytes, PlainBM25] = {}
+        self._scored: dict[tuple[bytes, tuple[int, ...]], Scores] = {}
 
     def __call__(self, queries: Sequence[int], rows: NDArray[np.int64]) -> Scores:
         key = rows.tobytes()
         if key not in self._built:
             self._built[key] = PlainBM25(self._flat.codes[row] for row in rows)
-        return self._built[key].matrix([self._flat.queries[query] for query in queries])
+        asked = key, tuple(queries)
+        if asked not in self._scored:  # every fusion asks for the same
+            self._scored[asked] = self._built[key].matrix([self._flat.queries[query] for query in queries])
+        return self._scored[asked]
 
 
-class Embeddings:
-    """Vectors of the texts of all sets, each text encoded once per exit and role."""
+def dense(flat: FlatSet, embeddings: Embeddings, query_exit: int, code_exit: int, width: int = 0) -> System:
+    """A system that ranks by cosine between queries at one exit and code at another.
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._rows: dict[tuple[int, str], dict[str, NDArray[np.float32]]] = {}
-
-    def of(self, texts: Sequence[str], exit: int, role: Role) -> NDArray[np.float32]:
-        """Unit rows for `texts`."""
-        known = self._rows.setdefault((exit, role), {})
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        for start in range(0, len(new), _BATCH):
-            progress(f"exit {exit}: {start:,} of {len(new):,} texts")
-            batch = new[start : start + _BATCH]
-            known.update(zip(batch, self._encoder.encode(batch, exit, role), strict=True))
-        return np.stack([known[text] for text in texts]).astype(np.float32)
-
-
-def dense(flat: FlatSet, embeddings: Embeddings, query_exit: int, code_exit: int) -> System:
-    """A system that ranks by cosine between queries at one exit and code at another."""
+    width: only so many of the first values count, of unit length again (0: all).
+    """
     role: Role = "code" if flat.code_to_code else "query"
 
     def system(queries: Sequence[int], rows: NDArray[np.int64]) -> Scores:
         asked = embeddings.of([flat.queries[query] for query in queries], query_exit, role)
-        return asked @ embeddings.of([flat.codes[row] for row in rows], code_exit, "code").T
+        held = embeddings.of([flat.codes[row] for row in rows], code_exit, "code")
+        return cut(asked, width) @ cut(held, width).T
 
     return system
 
 
+def cut(rows: Scores, width: int) -> Scores:
+    """The first `width` values of every row, of unit length again; the rows themselves when it is 0."""
+    short = rows[:, :width]
+    return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-9) if width else rows
+
+
+def deepened(flat: FlatSet, embeddings: Embeddings, shallow: int, deep: int, share: float) -> System:
+    """Queries at the deep exit over an index of which it has reached a share, drawn at random (seeded)."""
+    role: Role = "code" if flat.code_to_code else "query"
+    reached = np.random.default_rng(SEED).permutation(len(flat.codes)) < round(share * len(flat.codes))
+
+    def system(queries: Sequence[int], rows: NDArray[np.int64]) -> Scores:
+        asked = embeddings.of([flat.queries[query] for query in queries], deep, role)
+        codes = [flat.codes[row] for row in rows]
+        early, late = (embeddings.of(codes, depth, "code") for depth in (shallow, deep))
+        return asked @ np.where(reached[rows][:, None], late, early).T
+
+    return system
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contenders:
+    """What is scored beside BM25.
+
+    baselines: published encoders by name.  full: the checkpoint of the bundle, at full precision.
+    dimensions: to how many values the exits' vectors are cut.  deepened, matrix: mixtures of exits.
+    """
+
+    exits: Sequence[int] = ()
+    bundle: Embeddings | None = None
+    full: Embeddings | None = None
+    baselines: Mapping[str, Embeddings] = field(default_factory=dict)
+    dimensions: Sequence[int] = ()
+    deepened: bool = False
+    matrix: bool = False
+
+    def systems(self, flat: FlatSet) -> dict[str, System]:
+        """All systems on one set, by name."""
+        lexical = Lexical(flat)
+        found: dict[str, System] = {"BM25": lexical}
+        for name, embeddings in self.baselines.items():
+            found[name] = dense(flat, embeddings, 0, 0)
+            found[f"{name} + BM25"] = blend(found[name], lexical)
+        if self.bundle is None:
+            return found
+        for depth in self.exits:
+            found[f"exit {depth}"] = dense(flat, self.bundle, depth, depth)
+            found[f"exit {depth} + BM25"] = blend(found[f"exit {depth}"], lexical)
+            for width in self.dimensions:
+                found[f"exit {depth} at {width}"] = dense(flat, self.bundle, depth, depth, width)
+            if self.full is not None:
+                found[f"exit {depth} fp32"] = dense(flat, self.full, depth, depth)
+        for asked in self.exits if self.matrix else ():
+            for held in self.exits:
+                if asked != held:
+                    found[f"{asked} asks {held}"] = dense(flat, self.bundle, asked, held)
+        if self.deepened and len(self.exits) > 1:
+            shallow, deep = min(self.exits), max(self.exits)
+            found[f"{deep} asks {shallow}"] = dense(flat, self.bundle, deep, shallow)
+            for share in DEEPENED:
+                found[f"{share:.0%} at {deep}"] = deepened(flat, self.bundle, shallow, deep, share)
+        return found
+
+
 def evaluate(
-    flat: FlatSet,
-    embeddings: Embeddings | None,
-    exits: Sequence[int],
-    *,
-    sample: int = SAMPLE,
-    seed: int = SEED,
-    matrix: bool = False,
-) -> tuple[dict[str, Outcome], dict[tuple[int, int], Outcome]]:
-    """All systems on one set, and with `matrix` every exit's query against every exit's code."""
-    task, lexical = plan(flat, sample, seed), Lexical(flat)
-    outcomes = {"BM25": score(flat, task, lexical)}
-    crossed: dict[tuple[int, int], Outcome] = {}
-    if embeddings is None:
-        return outcomes, crossed
-    for depth in exits:
-        alone = dense(flat, embeddings, depth, depth)
-        outcomes[f"exit {depth}"] = score(flat, task, alone)
-        outcomes[f"exit {depth} + BM25"] = score(flat, task, blend(alone, lexical))
-    for asked in exits if matrix else ():
-        for held in exits:
-            crossed[asked, held] = score(flat, task, dense(flat, embeddings, asked, held))
-    return outcomes, crossed
+    flat: FlatSet, contenders: Contenders | None = None, *, sample: int = SAMPLE, seed: int = SEED
+) -> dict[str, Outcome]:
+    """All systems on one set."""
+    task = plan(flat, sample, seed)
+    systems = (contenders or Contenders()).systems(flat)
+    return {name: score(flat, task, system) for name, system in systems.items()}
 
 
 def groups_of(sets: Sequence[FlatSet]) -> dict[str, list[str]]:
     """The means that are reported, and the sets each is over."""
+    hard = [flat for flat in sets if flat.name not in SATURATED]
     groups = {
-        "mean of all": [flat.name for flat in sets],
-        "mean of text to code": [flat.name for flat in sets if not flat.code_to_code],
-        "mean of code to code": [flat.name for flat in sets if flat.code_to_code],
-        "mean of few shared words": [flat.name for flat in sets if flat.name in FEW_SHARED_WORDS],
+        "mean": [flat.name for flat in hard],
+        "mean of text to code": [flat.name for flat in hard if not flat.code_to_code],
+        "mean of code to code": [flat.name for flat in hard if flat.code_to_code],
+        "mean of few shared words": [flat.name for flat in hard if flat.name in FEW_SHARED_WORDS],
     }
     return {name: members for name, members in groups.items() if len(members) > 1}
 
 
-def report(record: Record, sets: Sequence[FlatSet], outcomes: dict[str, dict[str, Outcome]]) -> None:
-    """Fill `record` with a table per metric and one of the differences from BM25."""
-    systems = list(next(iter(outcomes.values())))
-    groups = groups_of(sets)
-    results: dict[str, Any] = {
-        flat.name: {
-            "queries": len(next(iter(outcomes[flat.name].values())).values["MRR@10"]),
-            "corpus": len(flat.doc_ids),
-            "task": "code to code" if flat.code_to_code else "text to code",
-            "systems": {},
-        }
-        for flat in sets
-    } | {name: {"sets": members, "systems": {}} for name, members in groups.items()}
-    for metric in METRICS:
+class Report:
+    """The tables of a record, each made from the outcomes of all sets: {set: {system: outcome}}."""
+
+    def __init__(
+        self, record: Record, sets: Sequence[FlatSet], outcomes: Mapping[str, Mapping[str, Outcome]]
+    ) -> None:
+        self.record, self.outcomes = record, outcomes
+        self.groups = {name: [name] for name in outcomes} | groups_of(sets)
+        self._levels: dict[tuple[str, str, str], metrics.Interval] = {}
+        systems = list(next(iter(outcomes.values())))
+        self.results: dict[str, Any] = {
+            flat.name: {
+                "queries": len(outcomes[flat.name]["BM25"].values["nDCG@10"]),
+                "corpus": len(flat.doc_ids),
+                "task": "code to code" if flat.code_to_code else "text to code",
+            }
+            for flat in sets
+        } | {name: {"sets": members} for name, members in groups_of(sets).items()}
+        for group in self.groups:
+            self.results[group]["systems"] = {
+                system: {metric: _plain(self._level(group, system, metric)) for metric in METRICS}
+                for system in systems
+            }
+        record.results["sets"] = self.results
+
+    def levels(self, metric: str, systems: Sequence[str], note: str = "") -> None:
+        """A row a set, a column a system."""
+        rows = [
+            [group, *(str(self._level(group, system, metric)) for system in systems)] for group in self.groups
+        ]
+        title = f"{metric} [95 % bootstrap interval]"
+        self._add(title + note, ["set", *systems], rows)
+
+    def differences(self, title: str, pairs: Mapping[str, tuple[str, str]]) -> None:
+        """A row a set, a column {label: (one system, minus the other)}: nDCG@10 over the same queries."""
+        rows, kept = [], {}
+        for group in self.groups:
+            found = {label: self._difference(group, *pair) for label, pair in pairs.items()}
+            rows.append([group, *(_signed(around) for around in found.values())])
+            kept[group] = {label: _plain(around) for label, around in found.items()}
+        self._add(title, ["set", *pairs], rows)
+        self.record.results.setdefault("differences", {})[title] = kept
+
+    def crossed(self, title: str, ours: Sequence[str], theirs: Sequence[str]) -> None:
+        """The mean of nDCG@10's differences: a row for each of ours, a column for each system it is less."""
+        rows, kept = [], {}
+        for one in ours:
+            found = {other: self._difference(self._all, one, other) for other in theirs}
+            rows.append([one, *(_signed(around) for around in found.values())])
+            kept[one] = {other: _plain(around) for other, around in found.items()}
+        self._add(title, ["", *theirs], rows)
+        self.record.results.setdefault("differences", {})[title] = kept
+
+    def matrix(self, exits: Sequence[int]) -> None:
+        """Every exit's queries against every exit's code: the mean of nDCG@10."""
         rows = []
-        for name in [*outcomes, *groups]:
-            row = [name]
-            for system in systems:
-                if name in outcomes:
-                    around = metrics.interval(outcomes[name][system].values[metric])
-                else:
-                    around = metrics.interval_of_means(
-                        [outcomes[s][system].values[metric] for s in groups[name]]
-                    )
-                row.append(str(around))
-                results[name]["systems"].setdefault(system, {})[metric] = _plain(around)
-            rows.append(row)
-        record.tables.append(table(f"{metric} [95 % bootstrap interval]", ["set", *systems], rows))
-    if len(systems) > 1:
-        rows = []
-        for name in [*outcomes, *groups]:
-            row = [name]
-            for system in systems[1:]:
-                around = _difference([outcomes[s] for s in groups.get(name, [name])], system)
-                row.append(f"{around.mean:+.3f} [{around.low:+.3f}, {around.high:+.3f}]")
-                results[name]["systems"][system]["nDCG@10 - BM25"] = _plain(around)
-            rows.append(row)
-        record.tables.append(table("nDCG@10 minus BM25's, paired", ["set", *systems[1:]], rows))
-    record.results["sets"] = results
+        for asked in exits:
+            names = [f"exit {asked}" if asked == held else f"{asked} asks {held}" for held in exits]
+            rows.append(
+                [f"query at {asked}", *(str(self._level(self._all, name, "nDCG@10")) for name in names)]
+            )
+        self._add("nDCG@10 across exits, mean of the sets", ["", *(f"code at {e}" for e in exits)], rows)
+
+    def _add(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.record.tables.append(table(title, header, rows))
+
+    @property
+    def _all(self) -> str:
+        """The group that stands for everything: the mean, or the one set there is."""
+        return "mean" if "mean" in self.groups else next(iter(self.groups))
+
+    def _level(self, group: str, system: str, metric: str) -> metrics.Interval:
+        known = self._levels.get((group, system, metric))
+        if known is None:
+            each = [self.outcomes[name][system].values[metric] for name in self.groups[group]]
+            known = self._levels[group, system, metric] = _mean(each)
+        return known
+
+    def _difference(self, group: str, ours: str, theirs: str) -> metrics.Interval:
+        found = [self.outcomes[name] for name in self.groups[group]]
+        return _mean([one[ours].values["nDCG@10"] - one[theirs].values["nDCG@10"] for one in found])
 
 
-def _difference(parts: Sequence[dict[str, Outcome]], system: str) -> metrics.Interval:
-    each = [part[system].values["nDCG@10"] - part["BM25"].values["nDCG@10"] for part in parts]
+def _mean(each: list[metrics.Floats]) -> metrics.Interval:
     return metrics.interval(each[0]) if len(each) == 1 else metrics.interval_of_means(each)
 
 
-def report_matrix(
-    record: Record, crossed: dict[str, dict[tuple[int, int], Outcome]], exits: Sequence[int]
+def report(
+    record: Record,
+    sets: Sequence[FlatSet],
+    outcomes: Mapping[str, Mapping[str, Outcome]],
+    contenders: Contenders,
 ) -> None:
-    """Add the exit x exit table: the mean over sets of MRR@10."""
-    mean = {
-        pair: float(np.mean([outcomes[pair].values["MRR@10"].mean() for outcomes in crossed.values()]))
-        for pair in next(iter(crossed.values()))
-    }
-    rows = [[f"query at {asked}", *(f"{mean[asked, held]:.3f}" for held in exits)] for asked in exits]
-    record.tables.append(
-        table("MRR@10 across exits, mean of the sets", ["", *(f"code at {e}" for e in exits)], rows)
-    )
-    record.results["matrix"] = {
-        "mean": {f"{asked}->{held}": round(value, 4) for (asked, held), value in mean.items()},
-        **{
-            name: {f"{a}->{h}": round(float(o.values["MRR@10"].mean()), 4) for (a, h), o in outcomes.items()}
-            for name, outcomes in crossed.items()
-        },
-    }
+    """Fill `record` with the tables that the contenders allow."""
+    told = Report(record, sets, outcomes)
+    exits = contenders.exits if contenders.bundle else ()
+    own = [name for depth in exits for name in (f"exit {depth}", f"exit {depth} + BM25")]
+    published = [name for one in contenders.baselines for name in (one, f"{one} + BM25")]
+    for metric in METRICS:
+        told.levels(metric, ["BM25", *own])
+    if own:
+        told.differences("nDCG@10 minus BM25's, paired", {name: (name, "BM25") for name in own})
+    if published:
+        told.levels("nDCG@10", ["BM25", *published], ", published encoders")
+    if published and own:
+        alone, deepest = list(contenders.baselines), f"exit {max(exits)}"
+        told.crossed("nDCG@10 minus a published encoder's, mean of the sets, paired", own, published)
+        told.differences(
+            f"nDCG@10 of {deepest} minus a published encoder's, paired",
+            {name: (deepest, name) for name in alone},
+        )
+    if contenders.full and exits:
+        told.differences(
+            "nDCG@10 of the bundle minus its checkpoint's in fp32, paired",
+            {f"exit {depth}": (f"exit {depth}", f"exit {depth} fp32") for depth in exits},
+        )
+    for width in contenders.dimensions if exits else ():
+        told.differences(
+            f"nDCG@10 of the first {width} values minus all, paired",
+            {f"exit {depth}": (f"exit {depth} at {width}", f"exit {depth}") for depth in exits},
+        )
+    if contenders.deepened and len(exits) > 1:
+        shallow, deep = min(exits), max(exits)
+        shares = [f"{share:.0%} at {deep}" for share in DEEPENED]
+        told.levels(
+            "nDCG@10",
+            [f"exit {shallow}", f"{deep} asks {shallow}", *shares, f"exit {deep}"],
+            f", an index of which exit {deep} has reached a share",
+        )
+    if contenders.matrix and exits:
+        told.matrix(exits)
 
 
 def _plain(around: metrics.Interval) -> dict[str, float]:
     return {"mean": round(around.mean, 4), "low": round(around.low, 4), "high": round(around.high, 4)}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+def _signed(around: metrics.Interval) -> str:
+    return f"{around.mean:+.3f} [{around.low:+.3f}, {around.high:+.3f}]"
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0,4,6") from None
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.flat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--eval", type=Path, required=True, metavar="FOLDER", help="the evaluation sets")
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help='a bundle; "default" is the packaged one')
-    parser.add_argument("--exits", default="", help="depths, e.g. 0,2,4 (all of the bundle)")
-    parser.add_argument("--sets", default="", help="names, e.g. cosqa_dev,nl2bash (all flat ones)")
-    parser.add_argument("--sample", type=int, default=SAMPLE, help="queries a set; 0 = all (%(default)s)")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument(
-        "--matrix", action="store_true", help="also every exit's query against every exit's code"
+    add = parser.add_argument
+    add("--eval", type=Path, required=True, metavar="FOLDER", help="the evaluation sets")
+    add("--sets", default="", help="names, e.g. cosqa_dev,nl2bash (all flat ones)")
+    add("--sample", type=int, default=SAMPLE, help="queries a set; 0 = all (%(default)s)")
+    add("--seed", type=int, default=SEED)
+    add("--bundle", type=Path, metavar="DIR", help='a bundle; "default" is the packaged one')
+    add("--exits", type=_numbers, default=(), help="depths, e.g. 0,2,4 (all of the bundle)")
+    what = "the bundle's checkpoint: what the bundle loses to it (needs the extra `train`)"
+    add("--checkpoint", type=Path, metavar="DIR", help=what)
+    add("--dimensions", type=_numbers, default=(), help="also the exits' vectors cut, e.g. to 128,64 values")
+    add("--deepened", action="store_true", help="also an index that the deepest exit has reached in part")
+    add("--matrix", action="store_true", help="also every exit's query against every exit's code")
+    what = (
+        "a published encoder's folder of transformers, and the prompts before a query and before code where "
+        "the folder names none; once for each encoder (needs the extra `train`)"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results", help="where results go"
+    add("--baseline", nargs="+", action="append", default=[], metavar=("DIR", "PROMPT"), help=what)
+    add("--split", action="store_true", help="also the baselines on text whose identifiers are taken apart")
+    add("--cache", type=Path, metavar="FILE", help="keep vectors here, for the next run")
+    add("--threads", type=int, default=0, help="cores to use (all)")
+    add("--out", type=Path, default=Path(__file__).parent / "results", help="where results go")
+    return parser
+
+
+def _contenders(args: argparse.Namespace) -> tuple[Contenders, str, dict[str, str]]:
+    """(what is scored, the bundle's digest, the digests of what else is read)."""
+    cache = VectorCache(args.cache) if args.cache else None
+    digest, digests = "", {}
+    bundle, full, exits, baselines = None, None, args.exits, {}
+    if args.bundle:
+        from modstar_lsp.encoder import Encoder, open_bundle
+
+        opened = open_bundle(None if str(args.bundle) == "default" else args.bundle)
+        digest = opened.digest
+        bundle = Embeddings(Encoder(opened, threads=args.threads or None), digest, cache)
+        exits = exits or tuple(one.depth for one in opened.exits)
+        if args.checkpoint:
+            checkpoint = CheckpointEncoder(args.checkpoint, opened.max_tokens)
+            full, digests["checkpoint"] = Embeddings(checkpoint, checkpoint.digest, cache), checkpoint.digest
+    for folder, *prompts in args.baseline:
+        if len(prompts) not in (0, 2):
+            raise BaselineError(f"{folder}: give two prompts, for queries and for code, or none")
+        named = dict(zip(("query", "code"), prompts, strict=False))
+        for split in (False, True) if args.split else (False,):
+            one = Baseline(Path(folder), split=split, prompts=named)
+            baselines[one.name] = Embeddings(one, one.digest, cache)
+            digests[f"baseline {one.name}"] = one.digest
+    found = Contenders(
+        bundle=bundle,
+        exits=exits,
+        full=full,
+        baselines=baselines,
+        dimensions=args.dimensions,
+        deepened=args.deepened,
+        matrix=args.matrix,
     )
-    args = parser.parse_args(argv)
+    return found, digest, digests
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(argv)
+    if args.threads and (args.baseline or args.checkpoint):
+        import torch
+
+        torch.set_num_threads(args.threads)
+    outcomes: dict[str, dict[str, Outcome]] = {}
     try:
         names = [name for name in args.sets.split(",") if name] or flat_set_names(args.eval)
         sets = [load_flat(args.eval, name) for name in names]
-        embeddings, exits, digest = None, [], ""
-        if args.bundle:
-            from modstar_lsp.encoder import Encoder, open_bundle
-
-            bundle = open_bundle(None if str(args.bundle) == "default" else args.bundle)
-            embeddings, digest = Embeddings(Encoder(bundle)), bundle.digest
-            exits = [int(depth) for depth in args.exits.split(",") if depth] or [
-                e.depth for e in bundle.exits
-            ]
-    except (SetError, ModstarError) as error:
+        if not sets:
+            raise SetError(f"no flat set below {args.eval}")
+        contenders, digest, digests = _contenders(args)
+        for flat in sets:
+            outcomes[flat.name] = evaluate(flat, contenders, sample=args.sample, seed=args.seed)
+            progress("")
+            shown = "  ".join(
+                f"{name} {one.values['nDCG@10'].mean():.3f}" for name, one in outcomes[flat.name].items()
+            )
+            print(f"{flat.name:18} nDCG@10  {shown}", file=sys.stderr, flush=True)
+    except (SetError, ModstarError, BaselineError, sqlite3.Error) as error:
         print(f"bench.flat: {error}", file=sys.stderr)
-        return 2
-    if not sets:
-        print(f"bench.flat: no flat set below {args.eval}", file=sys.stderr)
         return 2
     drawn = f"up to {args.sample} queries a set" if args.sample > 0 else "all queries"
     record = Record(
-        what="flat",
+        what="flat" if digest or not args.baseline else "flat-baselines",
         command=command_line("bench.flat", argv),
         bundle=digest,
-        inputs={name: value for flat in sets for name, value in flat.digests.items()},
+        inputs={name: value for flat in sets for name, value in flat.digests.items()} | digests,
         notes=[
             f"{drawn}, seed {args.seed}; corpus in the wanted language",
             f"BM25: words split, stop words kept, k1 1.2, b .75; fusion: z-scores, 1 : {BM25_WEIGHT}",
+            f"the means leave out {', '.join(SATURATED)}, which BM25 solves",
         ],
     )
-    outcomes, crossed = {}, {}
-    for flat in sets:
-        outcomes[flat.name], crossed[flat.name] = evaluate(
-            flat, embeddings, exits, sample=args.sample, seed=args.seed, matrix=args.matrix
-        )
-        progress("")
-        shown = "  ".join(
-            f"{name} {out.values['MRR@10'].mean():.3f}" for name, out in outcomes[flat.name].items()
-        )
-        print(f"{flat.name:18} MRR@10  {shown}", file=sys.stderr)
-    report(record, sets, outcomes)
-    if args.matrix and exits:
-        report_matrix(record, crossed, exits)
+    report(record, sets, outcomes, contenders)
     written = record.write(args.out)
     print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0

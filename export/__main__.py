@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     add("--max-tokens", type=_positive, default=512, help="longest text (default: %(default)s)")
     texts = "texts to validate on, parted by blank lines (default: the project's own sources)"
     add("--validate", type=Path, metavar="FILE", help=texts)
+    gate = "how near each exit must come to torch: strict, or foreign, for an encoder as others published it"
+    add("--fidelity", choices=("strict", "foreign"), default="strict", help=gate + " (default: strict)")
     add("--force", action="store_true", help="replace an existing bundle")
     add("--check", type=Path, metavar="BUNDLE", help="only verify this bundle")
     return parser
@@ -73,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     licence=options.licence,
                     max_tokens=options.max_tokens,
                     texts=options.validate,
+                    fidelity=options.fidelity,
                     force=options.force,
                 ),
             )

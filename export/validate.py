@@ -15,14 +15,8 @@ from numpy.typing import NDArray
 from export.checkpoint import Checkpoint
 from export.errors import ExportError
 
-# An exit that falls below one of these is not written. A single scale for the embedding table has been seen
-# at .35; all-MiniLM-L6-v2 with its head in int8 too had .992 on the mean and .979 at least, and found as well
-# as in fp32 (nDCG@10 .717 for .716).
-LEAST_COSINE = 0.95
-LEAST_MEAN_COSINE = 0.985
 # A text is as good as torch's tenth when it falls short by less than this share of the cosines' spread.
 TIE = 0.05
-LEAST_OVERLAP = 0.9
 
 TOP = 10
 MAX_TEXTS = 400
@@ -36,6 +30,26 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What an exit must reach to be written."""
+
+    min_cosine: float
+    mean_cosine: float
+    overlap: float  # of torch's first TOP
+
+
+# A single scale for the embedding table has been seen at .35. The shipped model has .995 at least, .998 on
+# the mean and .971 of the first ten (as its manifest says); all-MiniLM-L6-v2 as published, its head in int8
+# too, .979 and .992, and it found as well as in fp32 (nDCG@10 .717 for .716).
+GATES = {
+    # What was trained here: with the noise of int8, and exits that build on exit 0.
+    "strict": Gate(0.99, 0.995, 0.95),
+    # What others trained, without a thought of int8.
+    "foreign": Gate(0.95, 0.985, 0.9),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Fidelity:
     """How near an exit of the bundle comes to the checkpoint."""
 
@@ -46,16 +60,27 @@ class Fidelity:
     texts: int
     queries: int
 
-    def check(self, what: str) -> None:
-        """ExportError when retrieval or cosine falls short."""
-        for cosine, least in ((self.min_cosine, LEAST_COSINE), (self.mean_cosine, LEAST_MEAN_COSINE)):
-            if not cosine >= least:  # also when it is not a number
-                raise ExportError(f"{what} is not faithful: cosine {cosine:.4f} to torch, below {least}")
-        if not self.recall_at_10_overlap >= LEAST_OVERLAP:
+    def check(self, what: str, gate: str) -> None:
+        """ExportError when retrieval or cosine falls short of what the gate of that name asks."""
+        least = GATES[gate]
+        hint = next(
+            (f"; --fidelity {name} would let it pass" for name in GATES if self._passes(GATES[name])), ""
+        )
+        for found, asked in ((self.min_cosine, least.min_cosine), (self.mean_cosine, least.mean_cosine)):
+            if not found >= asked:  # also when it is not a number
+                raise ExportError(f"{what} is not faithful: cosine {found:.4f} to torch, below {asked}{hint}")
+        if not self.recall_at_10_overlap >= least.overlap:
             raise ExportError(
                 f"{what} is not faithful: it shares {self.recall_at_10_overlap:.1%} of torch's first {TOP}, "
-                f"below {LEAST_OVERLAP:.0%}"
+                f"below {least.overlap:.0%}{hint}"
             )
+
+    def _passes(self, gate: Gate) -> bool:
+        return (
+            self.min_cosine >= gate.min_cosine
+            and self.mean_cosine >= gate.mean_cosine
+            and self.recall_at_10_overlap >= gate.overlap
+        )
 
     def figures(self) -> dict[str, Any]:
         """As the manifest keeps them."""

@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     chosen.typed = list(sys.argv[1:] if arguments is None else arguments)
 
+    from safetensors import SafetensorError
+
     from bench.sets import SetError
     from train import stages
     from train.batches import HardNegativesError
@@ -73,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"train: {error}", file=sys.stderr)
     except OSError as error:
         print(f"train: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
+    except SafetensorError as error:  # a full disk, said by safetensors
+        print(f"train: weights not written: {str(error).splitlines()[0]}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("train: interrupted", file=sys.stderr)
+        return 130
     return 2
 
 
@@ -155,10 +162,17 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--init", type=Path, help="checkpoint to start from")
     one.add_argument("--tokenizer", type=Path, help="tokenizer folder, when there is no --init")
     _backbone_options(one)
-    one.add_argument("--windows", type=Path, help="pre-train every row on these first")
+    one.add_argument(
+        "--windows",
+        type=Path,
+        help="two more rows: pre-trained on these, with and without the in-context loss",
+    )
     one.add_argument("--steps", type=int, default=0, help="of every run (default: the configuration's)")
     one.add_argument("--eval", type=Path, required=True, help="folder of the flat sets")
     one.add_argument("--sample", type=int, default=100, help="queries a set, 0 for all (default %(default)s)")
+    one.add_argument(
+        "--documents", type=int, default=1000, help="they are asked among, 0 for all (default %(default)s)"
+    )
     one.add_argument("--record", help="name of a dated folder in train/records")
     one.add_argument("--out", type=Path, required=True, help="folder of the runs")
 

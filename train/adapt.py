@@ -1,11 +1,12 @@
 """A better bundle for one repository, learnt from its own comments, names and commit subjects.
 
-    python -m train.adapt PATH [--bundle DIR] [--out FOLDER]
+    python -m train.adapt PATH [PATH ...] [--bundle DIR] [--out FOLDER] [--record NAME]
 
 What is trained is exit 0's table, a few minutes on a CPU; the deeper exits of a bundle build on it and gain
 with it. A part of the files is held out: their comments ask for their functions among all of the repository,
 before and after, and the gain is printed with its 95 % interval. How far to go from the old table to the new
-is chosen on another held-out part. Nothing is written over, and nothing at all when there is no gain.
+is chosen on another held-out part. Nothing is written over, and nothing at all when there is no gain. Several
+repositories are adapted to one by one, a bundle each; `--record` keeps what came of them in train/records.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
-from bench.metrics import Floats, interval, paired_interval
+from bench.metrics import Floats, Interval, interval, interval_of_means
+from bench.record import command_line, table
 from export.manifest import write_manifest
 from export.static import write_static
 from modstar_lsp.encoder import Encoder, open_bundle
@@ -43,6 +48,7 @@ from train.data.prose import first_paragraph, worth_reading
 from train.data.quality import does_something
 from train.data.sources import SourceError
 from train.exit0 import Exit0Settings, Table, train_table
+from train.record import write_record
 
 # Shares of the files, by the hash of their paths: what measures the gain, and what chooses how far to go.
 MEASURED, CHOOSING = 0.2, 0.15
@@ -252,14 +258,30 @@ def write_bundle(bundle: Bundle, table: np.ndarray, folder: Path, name: str, tol
     write_manifest(folder, manifest)
 
 
-def adapt(root: Path, source: Path | None, out: Path | None) -> Path | None:
-    """Measure, learn, measure again, write; the new bundle's folder, None when nothing was gained."""
-    bundle = open_bundle(source)
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What came of one repository. before, after: each exit's reciprocal ranks of the held-out questions,
+    {} when the questions that choose had gained nothing, so that the table stays as it was."""
+
+    repository: Repository
+    share: float
+    candidates: int
+    before: dict[int, Floats]
+    after: dict[int, Floats]
+    cpu_minutes: float
+    bundle: Path | None
+
+    def gains(self, depth: int) -> Floats:
+        """What the answer to each question gained at an exit."""
+        if not self.before:
+            return np.zeros(min(len(self.repository.measuring), MOST_QUESTIONS))
+        return self.after[depth] - self.before[depth]
+
+
+def adapt(root: Path, bundle: Bundle, target: Path) -> Adapted:
+    """Measure, learn, measure again, and write the new bundle to `target` if something was gained."""
+    began = _cpu_seconds()
     repository = read_repository(root)
-    name = f"{bundle.name}-{repository.name}"
-    target = out or Path(name)
-    if target.exists():
-        raise AdaptError(f"{target} exists already; give --out another folder")
     print(
         f"{repository.name}: {len(repository.teaching)} pairs to learn from, {len(repository.measuring)} "
         f"questions held out, {len(repository.candidates)} definitions",
@@ -271,40 +293,111 @@ def adapt(root: Path, source: Path | None, out: Path | None) -> Path | None:
     old, tf = read_table(bundle), bundle.static.tf
     new = learn(old, tokenizer, repository.teaching, tf)
     share = choose_share(old, new, Questions(repository.choosing, repository.candidates), tokenizer, tf)
+    questions = Questions(repository.measuring, repository.candidates)
+
+    def adapted(before: dict[int, Floats], after: dict[int, Floats], written: Path | None) -> Adapted:
+        minutes = (_cpu_seconds() - began) / 60
+        return Adapted(repository, share, len(questions.documents), before, after, minutes, written)
+
     if not share:
         print(
             "nothing gained on the questions that choose: the bundle in use is the best for this repository"
         )
-        return None
-    questions = Questions(repository.measuring, repository.candidates)
+        return adapted({}, {}, None)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         told = {"repository": repository.name, "pairs": len(repository.teaching), "share": share}
-        write_bundle(bundle, old + share * (new - old), temporary, name, told)
+        write_bundle(bundle, old + share * (new - old), temporary, target_name(bundle, root), told)
         before, after = answers(bundle, questions), answers(open_bundle(temporary), questions)
-        print(_table(before, after, len(questions.queries), len(questions.documents)), flush=True)
-        if max(float(after[e].mean()) - float(before[e].mean()) for e in after) <= 0:
+        found = adapted(before, after, target)
+        print(_table(found), flush=True)
+        if max(float(found.gains(e).mean()) for e in after) <= 0:
             print("no gain on the held-out questions: nothing is written")
-            return None
+            return adapted(before, after, None)
         temporary.chmod(0o755)
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return target
+    return found
 
 
-def _table(before: dict[int, Floats], after: dict[int, Floats], questions: int, candidates: int) -> str:
+def _cpu_seconds() -> float:
+    """Of this process and of those it waited for: git reads the history."""
+    return sum(os.times()[:4])
+
+
+def target_name(bundle: Bundle, root: Path) -> str:
+    """What the bundle for a repository is called."""
+    return f"{bundle.name}-{root.resolve().name}"
+
+
+def _table(found: Adapted) -> str:
     lines = [
-        f"\nMRR@10 of {questions} held-out questions among {candidates} definitions [95 % interval]\n",
+        f"\nMRR@{CUT} of {len(found.before[0])} held-out questions among {found.candidates} definitions "
+        "[95 % interval]\n",
         "| exit | before | after | gain |",
         "|---|---|---|---|",
     ]
-    for e in before:
-        gain = paired_interval(after[e], before[e])
-        shown = f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-        lines.append(f"| {e} | {interval(before[e]).mean:.3f} | {interval(after[e]).mean:.3f} | {shown} |")
+    for e in found.before:
+        before, after = interval(found.before[e]).mean, interval(found.after[e]).mean
+        lines.append(f"| {e} | {before:.3f} | {after:.3f} | {_signed(interval(found.gains(e)))} |")
     return "\n".join(lines)
+
+
+def _signed(gain: Interval) -> str:
+    return f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+
+
+# ---- the record -------------------------------------------------------------------------------------------
+
+
+def record(name: str, bundle: Bundle, found: dict[Path, Adapted], command: str) -> Path:
+    """Keep what came of some repositories as a record in train/records; its folder."""
+    depths = [one.depth for one in bundle.exits]
+    told: dict[str, Any] = {}
+    rows: list[list[str]] = []
+    for one in found.values():
+        gains = {e: interval(one.gains(e)) for e in depths}
+        facts = {
+            "pairs": len(one.repository.teaching),
+            "questions": len(one.gains(depths[0])),
+            "definitions": one.candidates,
+            "share": one.share,
+            "cpu_minutes": round(one.cpu_minutes, 1),
+        }
+        before = {e: round(float(values.mean()), 4) for e, values in one.before.items()}
+        told[one.repository.name] = {**facts, "before": before, "gain": _rounded(gains)}
+        cells = [*map(str, facts.values()), *(_signed(gain) for gain in gains.values())]
+        rows.append([one.repository.name, *cells])
+    together = {e: interval_of_means([one.gains(e) for one in found.values()]) for e in depths}
+    rows.append(["mean", *[""] * len(facts), *(_signed(gain) for gain in together.values())])
+    header = ["repository", *(fact.replace("_", " ") for fact in facts), *(f"exit {e}" for e in depths)]
+    config = {"bundle": bundle.name, "digest": bundle.digest, "steps": STEPS, "batch": BATCH, "rate": RATE}
+    files = {one.repository.name: _commit(root) for root, one in found.items()}
+    data = {"files": files, "line": "Each repository with its history at the commit above."}
+    result = {"repositories": told, "mean_gain": _rounded(together)}
+    shown = table(f"Gain in MRR@{CUT} on held-out questions [95 % interval]", header, rows)
+    return write_record(name, config, data, [], result, command, _REMARKS, [shown])
+
+
+def _rounded(gains: dict[int, Interval]) -> dict[int, list[float]]:
+    return {e: [round(value, 4) for value in (gain.mean, gain.low, gain.high)] for e, gain in gains.items()}
+
+
+_REMARKS = (
+    "What `python -m train.adapt` gains: exit 0's table is trained for one repository on its own comments,\n"
+    "names and commit subjects; then comments of files held out ask for their functions among all it has."
+)
+
+
+def _commit(root: Path) -> str:
+    """The commit a repository is at; "" without a history."""
+    try:
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -312,22 +405,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m train.adapt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="the repository")
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a repository")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="default: the built-in one")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: ./<bundle>-<repository>")
+    parser.add_argument("--record", metavar="NAME", help="name of a dated folder in train/records")
     chosen = parser.parse_args(arguments)
+    if chosen.out and len(chosen.paths) > 1:
+        parser.error("--out is one bundle's folder: leave it out for several repositories")
     try:
-        written = adapt(chosen.path, chosen.bundle, chosen.out)
+        bundle = open_bundle(chosen.bundle)
+        targets = {root: chosen.out or Path(target_name(bundle, root)) for root in chosen.paths}
+        for target in targets.values():
+            if target.exists():
+                raise AdaptError(f"{target} exists already; give --out another folder")
+        found: dict[Path, Adapted] = {}
+        for root, target in targets.items():
+            found[root] = adapt(root, bundle, target)
+            if found[root].bundle:
+                print(f"\nwritten: {target}; use it with: modstar-index --bundle {target} {root}", flush=True)
+        if chosen.record:
+            typed = list(sys.argv[1:] if arguments is None else arguments)
+            record(chosen.record, bundle, found, command_line("train.adapt", typed))
     except (AdaptError, ModstarError) as error:
         print(f"train.adapt: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"train.adapt: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
         return 2
-    if written is None:
-        return 1
-    print(f"\nwritten: {written}; use it with: modstar-index --bundle {written} {chosen.path}")
-    return 0
+    except KeyboardInterrupt:
+        print("train.adapt: interrupted; nothing more is written", file=sys.stderr)
+        return 130
+    return 0 if any(one.bundle for one in found.values()) else 1
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ begins, "augmentation" what is changed in the pairs.
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -41,6 +42,9 @@ class TrainConfig:
 
     def model_config(self, **changed: Any) -> ModularStarConfig:
         """The encoder's own configuration, checked."""
+        known = set(inspect.signature(ModularStarConfig).parameters)
+        for name in self.model.keys() - known:
+            raise ConfigError(f"{self.name}: unknown setting {name!r}; known are {', '.join(sorted(known))}")
         config = ModularStarConfig(**(self.model | changed))
         try:
             config.check()

@@ -74,8 +74,9 @@ def encode(
     longest: int = 256,
     exits: list[int] | None = None,
     bf16: bool = True,
+    ground: float = 1.0,
 ) -> dict[int, np.ndarray]:
-    """{depth: float32 unit rows} for evaluation."""
+    """{depth: float32 unit rows} for evaluation. ground: as of `ModularStarEncoder.forward`."""
     was_training = model.training
     model.eval()
     on_cpu = model.device.type == "cpu"
@@ -83,7 +84,8 @@ def encode(
 
     def vectors(module: nn.Module, _: int, part: Slice) -> dict[int, Tensor]:
         with torch.no_grad():
-            found = module(part.input_ids.to(model.device), part.attention_mask.to(model.device), exits)
+            ids, mask = part.input_ids.to(model.device), part.attention_mask.to(model.device)
+            found = module(ids, mask, exits, ground)
             return {depth: rows.float().cpu() for depth, rows in found.items()}
 
     rows: dict[int, list[np.ndarray]] = {}

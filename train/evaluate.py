@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from bench import metrics
 from bench.bm25 import PlainBM25
 from bench.flat import FEW_SHARED_WORDS, fused
 from bench.metrics import Floats, Interval, interval_of_means
 from bench.sets import SetError, load_flat
+from train.encoding import encode
+from train.model import ModularStarEncoder
 
 # The sets on which models are compared while they train. codetrans_valid is left out: BM25 solves it.
 FLAT_SETS = (
@@ -49,13 +52,17 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class FlatSet:
-    """Queries, documents, and for each query its candidates and which of them answer it (row numbers)."""
+    """Queries, documents, and for each query its candidates and which of them answer it (row numbers).
+
+    code_to_code: the queries are code themselves.
+    """
 
     name: str
     queries: list[str]
     documents: list[str]
     candidates: list[np.ndarray]
     relevant: list[frozenset[int]]
+    code_to_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,11 @@ class Scores:
     def recall(self) -> float:
         """recall@10, of at most ten."""
         return self._mean("recall")
+
+    @property
+    def first(self) -> float:
+        """recall@1, of at most one."""
+        return self._mean("first")
 
     def _mean(self, metric: str) -> float:
         values = self.per_query[metric]
@@ -116,7 +128,57 @@ def load_flat_set(root: Path, name: str, sample: int = SAMPLE, seed: int = SEED)
         texts.append(found.queries[at])
         candidates.append(pool)
         relevant.append(frozenset(answers & set(pool.tolist())))
-    return FlatSet(name, texts, list(found.codes), candidates, relevant)
+    return FlatSet(name, texts, list(found.codes), candidates, relevant, code_asks)
+
+
+def smaller(flat: FlatSet, most: int, seed: int = SEED) -> FlatSet:
+    """The same queries among at most `most` documents: all that answer one, and others drawn at random.
+
+    An easier set, on which runs can be compared at a fraction of the cost; its figures mean nothing else.
+    """
+    if not 0 < most < len(flat.documents):
+        return flat
+    needed = sorted(set().union(*flat.relevant))
+    others = np.setdiff1d(np.arange(len(flat.documents)), needed)
+    drawn = np.random.default_rng(seed).permutation(others)[: max(most - len(needed), 0)]
+    kept = np.sort(np.concatenate((needed, drawn))).astype(np.int64)
+    place = {int(row): at for at, row in enumerate(kept)}
+    pools: dict[int, np.ndarray] = {}  # queries of one language share theirs, and so does their BM25
+    for pool in flat.candidates:
+        if id(pool) not in pools:
+            pools[id(pool)] = np.asarray([place[row] for row in pool.tolist() if row in place])
+    return replace(
+        flat,
+        documents=[flat.documents[row] for row in kept],
+        candidates=[pools[id(pool)] for pool in flat.candidates],
+        relevant=[frozenset(place[row] for row in rows) for rows in flat.relevant],
+    )
+
+
+def encode_sets(
+    model: ModularStarEncoder,
+    tokenizer: Tokenizer,
+    sets: Sequence[FlatSet],
+    longest: int,
+    exits: Sequence[int] | None = None,
+) -> dict[str, tuple[dict[int, Rows], dict[int, Rows]]]:
+    """{set: (queries, documents)}, each {depth: unit rows}; a text of several sets is encoded once.
+
+    As the runtime does it: a question in prose leans on exit 0 by `query_ground`, code that asks does not.
+    """
+    prose = [text for one in sets if not one.code_to_code for text in one.queries]
+    code = [text for one in sets for text in (*one.documents, *(one.queries if one.code_to_code else ()))]
+    depths = None if exits is None else sorted(exits)
+
+    def rows_of(texts: Sequence[str], ground: float) -> Callable[[Sequence[str]], dict[int, Rows]]:
+        place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        found = encode(model, tokenizer, list(place), longest, depths, ground=ground) if place else {}
+        return lambda some: {e: rows[[place[text] for text in some]] for e, rows in found.items()}
+
+    asking, held = rows_of(prose, model.config.query_ground), rows_of(code, 1.0)
+    return {
+        one.name: ((held if one.code_to_code else asking)(one.queries), held(one.documents)) for one in sets
+    }
 
 
 def load_flat_sets(root: Path, sample: int = SAMPLE, names: Sequence[str] = FLAT_SETS) -> list[FlatSet]:
@@ -141,6 +203,7 @@ def score(flat: FlatSet, ranked: Callable[[int, np.ndarray], Rows]) -> Scores:
             "mrr": metrics.reciprocal_rank(gains, CUT),
             "ndcg": metrics.ndcg(gains, ideal, CUT),
             "recall": metrics.recall(gains, possible, CUT),
+            "first": metrics.recall(gains, np.minimum(possible, 1), 1),
         }
     )
 
@@ -322,7 +385,7 @@ def as_json(columns: Table) -> str:
     found: dict[str, Any] = {}
     for system, scores in columns.items():
         found[system] = {
-            name: {metric: round(getattr(one, metric), 4) for metric in ("mrr", "ndcg", "recall")}
+            name: {metric: round(getattr(one, metric), 4) for metric in ("mrr", "ndcg", "recall", "first")}
             for name, one in scores.items()
         }
         for title, chosen in groups_of(names).items():

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from train.batches import Batches
 from train.data import Augmentation, Pair, augment
@@ -82,6 +83,10 @@ class Fit(Run):
         teacher: Teacher | None = None,
         accelerator: Accelerator | None = None,
     ):
+        longest = max(settings.query_tokens, settings.code_tokens)
+        positions = model.config.max_position_embeddings
+        if longest > positions:
+            raise TrainingError(f"texts of {longest} tokens in a model of {positions} positions")
         self.pairs, self.settings, self.teacher = pairs, settings, teacher
         self.augmentation = augmentation or Augmentation()
         contrastive = Contrastive(settings.scale, tuple(model.config.nested_dimensions))
@@ -149,7 +154,10 @@ class Fit(Run):
         """Leave alone what exit 0 reads of the embedding table."""
         gradient = self.model.embed_tokens.weight.grad
         if self.free is not None and gradient is not None:
-            gradient.mul_(self.free.to(gradient.device))
+            free = self.free.to(gradient.device)
+            if isinstance(gradient, DTensor):
+                free = distribute_tensor(free, gradient.device_mesh, gradient.placements)
+            gradient.mul_(free)
 
     def _vectors(self, module: nn.Module, number: int, part: Slice, learning: bool) -> dict[int, Tensor]:
         self.reseed(number, module)  # for dropout
@@ -209,4 +217,5 @@ def keep_exit0(model: ModularStarEncoder) -> Tensor | None:
 def merge(model: ModularStarEncoder, start: dict[str, Tensor], share: float) -> None:
     """Weights between the start of a run and its end: what was learnt at less cost to what was known."""
     for name, value in model.state_dict().items():
-        value.copy_(start[name] + share * (value - start[name]))
+        began = start[name].to(value.device)
+        value.copy_(began + share * (value - began))

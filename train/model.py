@@ -275,6 +275,9 @@ class SelfAttention(nn.Module):
         return states.reshape(n, self.heads, length, width)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        if q.is_cuda:  # fused, where nothing of the size length x length is kept for the way back
+            dropout = self.dropout if self.training else 0.0
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype), dropout_p=dropout)
         # Plain matmuls: in bf16 on a CPU they beat the fused kernel (its softmax is not vectorised for bf16).
         scores = (q * self.width**-0.5) @ k.transpose(2, 3) + bias
         weights = scores.softmax(dim=-1)
@@ -521,14 +524,22 @@ class ModularStarEncoder(PreTrainedModel):
         return list(self.config.exit_layers)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, exits: list[int] | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        exits: list[int] | None = None,
+        ground: float = 1.0,
     ) -> dict[int, Tensor]:
-        """{depth: unit vectors [n, dimension]} for the asked exits (default: all), no deeper than needed."""
+        """{depth: unit vectors [n, dimension]} for the asked exits (default: all), no deeper than needed.
+
+        ground: what exit 0's vector counts for in a residual exit; `config.query_ground` for a question.
+        """
         wanted = self.depths if exits is None else sorted(exits)
         found = {}
         if 0 in wanted:
             found[0] = self.heads["0"](self.embed_tokens.weight, input_ids, attention_mask)
-        bag = self.ground(input_ids, attention_mask) if self.config.residual and wanted[-1] else None
+        residual = self.config.residual and wanted[-1]
+        bag = ground * self.ground(input_ids, attention_mask) if residual else None
         for depth, states in self.states(input_ids, attention_mask, upto=wanted[-1]):
             if depth in wanted:
                 found[depth] = self.exit_head(depth)(states, attention_mask, bag)

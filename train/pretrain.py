@@ -182,7 +182,9 @@ class Pretraining(nn.Module):
             if depth not in self.depths:
                 continue
             guessed = self.heads.tokens(states[row, column], depth).float()
-            told = self.heads.windows(states[torch.arange(len(states)), last], depth).float()
+            told = self.heads.windows(
+                states[torch.arange(len(states), device=states.device), last], depth
+            ).float()
             found[f"mlm_{depth}"] = F.cross_entropy(guessed, wanted, reduction="sum")
             found[f"icc_{depth}"] = F.cross_entropy(told, same, reduction="sum")
             found[f"right_{depth}"] = (told.argmax(dim=-1) == same).float().sum()
@@ -280,8 +282,9 @@ class Pretrain(Run):
         return {"loss": loss, **row}, sum(len(one.ids) for one in some)
 
     def save(self, folder: Path) -> None:
-        """The encoder as a checkpoint, the heads of pre-training beside it."""
-        self.model.heads.requires_grad_(True)
-        self.model.save_pretrained(folder)
-        weights = {name: value.contiguous() for name, value in self.training.heads.state_dict().items()}
-        save_file(weights, folder / HEADS)
+        """The encoder as a checkpoint, the heads of pre-training beside it; to be called in every process."""
+        model, heads = self.whole(), self.weights_of(self.training.heads)
+        if self.accelerator.is_main_process:
+            model.heads.requires_grad_(True)
+            model.save_pretrained(folder)
+            save_file({name: value.contiguous() for name, value in heads.items()}, folder / HEADS)

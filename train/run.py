@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
+from accelerate.utils import InitProcessGroupKwargs
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
 from train.encoding import Slice, slices
 from train.logs import Log
@@ -29,6 +32,10 @@ from train.tokenizer import as_transformers
 from train.workers import Copies, Copy, keep_freed_memory
 
 SCHEDULES = ("cosine", "trapezoid")
+# Of the settings of any kind of run.
+POSITIVE = "steps batch tokens query_tokens code_tokens slice_tokens group scale clip".split()
+# While one process scores or saves, the others wait for it at the next thing that all do together.
+PATIENCE = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,33 @@ class TrainingError(Exception):
     """A run cannot go on; the message is one line for the user."""
 
 
+def processes() -> Accelerator:
+    """This process among those that `accelerate launch` started: the same each time it is asked for.
+
+    TrainingError when several were started and each would run alone, over the others' files.
+    """
+    found = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != found.num_processes:
+        raise TrainingError(
+            f"{started} processes were started and find no devices for each; for several on a CPU set "
+            "ACCELERATE_USE_CPU=true"
+        )
+    return found
+
+
+class Unsplit(nn.Module):
+    """What is trained, for sharding: accelerate would make the embedding a shard of its own, gathered for its
+    own forward alone, and exit 0 reads its weights elsewhere."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, *given: Any) -> Any:
+        return self.module(*given)
+
+
 class Run(ABC):
     """One run in one folder: its state (resumed when present), snapshots, curve.csv and TensorBoard events.
 
@@ -83,12 +117,23 @@ class Run(ABC):
     ):
         if settings.schedule not in SCHEDULES:
             raise TrainingError(f"schedule {settings.schedule!r} is none of {', '.join(SCHEDULES)}")
+        for name in POSITIVE:
+            if not getattr(settings, name, 1) > 0:
+                raise TrainingError(f"{name} {getattr(settings, name)!r} must be more than 0")
         self.model, self.tokenizer, self.folder, self.report = model, tokenizer, folder, report
         self.plan = settings
-        self.accelerator = accelerator or Accelerator()
+        self.accelerator = accelerator or processes()
+        self.sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        if self.sharded and any(parameter.ndim == 0 for parameter in module.parameters()):
+            raise TrainingError(
+                "exits that build on exit 0 have a gain, a single number, which cannot be sharded; "
+                "have accelerate give every process all weights"
+            )
         groups, self._peaks = self._parameter_groups(module)
         optimiser = torch.optim.AdamW(groups, betas=settings.betas, eps=1e-6, fused=True)
-        self.module, self.optimiser = self.accelerator.prepare(module, optimiser)
+        self.module, self.optimiser = self.accelerator.prepare(
+            Unsplit(module) if self.sharded else module, optimiser
+        )
         # One process on a CPU trains by copies; devices and several processes by what accelerate made of it.
         alone = self.accelerator.num_processes == 1 and self.device.type == "cpu"
         self.copies = Copies(module, settings.workers, settings.bf16) if alone else None
@@ -148,13 +193,14 @@ class Run(ABC):
                 pause = settings.snapshot_minutes * 60
                 snapshot = self._any(bool(pause) and (now - kept > pause or last))
                 due = settings.evaluate_steps and self.step % settings.evaluate_steps == 0
-                scores = (
-                    self.report(self.step, self.model)
-                    if main and self.report and (due or last or snapshot)
-                    else {}
-                )
+                scores: dict[str, float] = {}
+                if snapshot or (self.report and (due or last)):
+                    model = self.whole()
+                    if main and self.report:
+                        scores = self.report(self.step, model)
+                    if main and snapshot:
+                        self._snapshot(model, scores)
                 if snapshot:
-                    self._snapshot(scores)
                     kept = time.monotonic()
                 if log:
                     log.write(self.step, row | scores)
@@ -195,6 +241,27 @@ class Run(ABC):
     def adjust_gradients(self) -> None:
         """Change in the gradients what a kind of run has to before they are used."""
 
+    def whole(self) -> ModularStarEncoder:
+        """The encoder with all its weights, to be asked for in every process: `model` itself, but where that
+        is sharded a copy of it in the main process."""
+        if not self.sharded:
+            return self.model
+        weights = self.weights_of(self.model)
+        if not self.accelerator.is_main_process:
+            return self.model
+        model = ModularStarEncoder(self.model.config)
+        model.load_state_dict(weights)
+        return model.to(self.device)  # type: ignore[arg-type]
+
+    def weights_of(self, part: nn.Module) -> dict[str, Tensor]:
+        """All weights of a part of what is trained, to be asked for in every process; where they are sharded
+        only the main process gets any."""
+        if not self.sharded:
+            return part.state_dict()
+        prefix = next(name for name, one in self.module.named_modules() if one is part) + "."
+        found = self.accelerator.get_state_dict(self.module)
+        return {name.removeprefix(prefix): one for name, one in found.items() if name.startswith(prefix)}
+
     # ---- for the kinds of runs ------------------------------------------------------------------------
 
     def share(self, n: int) -> slice:
@@ -226,7 +293,10 @@ class Run(ABC):
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.plan.bf16)
 
     def reseed(self, part: int, module: nn.Module | None = None) -> None:
-        """Have what `module` draws next depend on this step and part alone."""
+        """Have what `module` draws next depend on this step, part and process; without a module, as what all
+        processes draw alike, on step and part alone."""
+        if module is not None:
+            part = part * self.accelerator.num_processes + self.accelerator.process_index
         seed = (self.plan.seed * 1_000_003 + self.step) * 10_007 + part
         if isinstance(module, Copy):
             module.reseed(seed)
@@ -239,11 +309,9 @@ class Run(ABC):
             return here
         return bool(self.accelerator.reduce(torch.tensor(float(here), device=self.device)).item())
 
-    def _snapshot(self, scores: dict[str, float]) -> None:
-        if self.accelerator.is_main_process:
-            words = as_transformers(self.tokenizer, self.model.config.max_position_embeddings)
-            save_snapshot(self.model, self.folder, self.step, scores, words.save_pretrained)
-        self.accelerator.wait_for_everyone()
+    def _snapshot(self, model: ModularStarEncoder, scores: dict[str, float]) -> None:
+        words = as_transformers(self.tokenizer, model.config.max_position_embeddings)
+        save_snapshot(model, self.folder, self.step, scores, words.save_pretrained)
 
     def _rate(self) -> float:
         settings = self.plan

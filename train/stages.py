@@ -21,7 +21,7 @@ from bench.record import command_line
 from train.align import fit_gains
 from train.bags import make_bags, pool, words_of
 from train.batches import pair_keys, read_hard_negatives, write_hard_negatives
-from train.config import TrainConfig, read_config
+from train.config import read_config
 from train.data import (
     CorpusReport,
     Pair,
@@ -32,12 +32,12 @@ from train.data import (
     held_out_sources,
     stream_corpus,
 )
-from train.encoding import encode
 from train.evaluate import (
     INTERVAL_SETS,
     Scores,
     Table,
     as_json,
+    encode_sets,
     load_flat_sets,
     matrix,
     mean_ndcg,
@@ -55,7 +55,7 @@ from train.mine import mine, vectors
 from train.model import CheckpointError, ModularStarEncoder, load_checkpoint
 from train.pretrain import Pretrain, Window, read_windows
 from train.record import write_record
-from train.run import Report
+from train.run import Report, processes
 from train.start import start_model
 from train.store import Store, as_record, open_pairs, stamp_of, write_store
 from train.teacher import TextEncoder, starting_table
@@ -111,11 +111,10 @@ def scorer(root: Path, tokenizer: Tokenizer, sample: int = 100, longest: int = 1
 
     def report(step: int, model: ModularStarEncoder) -> dict[str, float]:
         scores: dict[int, dict[str, Scores]] = {e: {} for e in model.depths}
-        for one in sets:
-            queries = encode(model, tokenizer, one.queries, longest)
-            documents = encode(model, tokenizer, one.documents, longest)
+        for name, (queries, documents) in encode_sets(model, tokenizer, sets, longest).items():
+            one = next(one for one in sets if one.name == name)
             for e in model.depths:
-                scores[e][one.name] = score_vectors(one, queries[e], documents[e])
+                scores[e][name] = score_vectors(one, queries[e], documents[e])
         return {f"mean_{e}": mean_ndcg(found) for e, found in scores.items()}
 
     return report
@@ -136,13 +135,6 @@ def save(model: ModularStarEncoder, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a checkpoint with its tokenizer."""
     model.save_pretrained(folder)
     as_transformers(tokenizer, model.config.max_position_embeddings).save_pretrained(folder)
-
-
-def is_main_process() -> bool:
-    """Whether this is the process that writes, of those that `accelerate launch` started."""
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)
 
 
 # ---- the stages -----------------------------------------------------------------------------------------
@@ -217,13 +209,14 @@ def run_pretrain(chosen: argparse.Namespace) -> int:
     """windows -> an encoder that knows the language of code"""
     config = read_config(Path(chosen.config))
     settings = config.pretrain if chosen.minutes is None else replace(config.pretrain, minutes=chosen.minutes)
-    windows, data = window_store(chosen.windows, chosen.out / "data")
+    with processes().main_process_first():  # the others find the store that it made
+        windows, data = window_store(chosen.windows, chosen.out / "data")
     told = {"model": config.model, "pretrain": asdict(settings)}
     model, tokenizer = start_model(config, [], chosen.init, None, chosen.tokenizer, told)
     run = Pretrain(model, tokenizer, windows, settings, chosen.out / "run")
     finished = run.run()
-    if is_main_process():
-        run.save(chosen.out)
+    run.save(chosen.out)
+    if processes().is_main_process:
         as_transformers(tokenizer, model.config.max_position_embeddings).save_pretrained(chosen.out)
         if chosen.record:
             curve = finished_curve(chosen.out / "run")
@@ -256,7 +249,8 @@ def run_fit(chosen: argparse.Namespace) -> int:
     config = read_config(Path(chosen.config))
     if chosen.minutes is not None:
         config = config.changed(fit={"minutes": chosen.minutes})
-    train, held_out, data = corpus(chosen, chosen.out / "data")
+    with processes().main_process_first():  # the others find the store that it made
+        train, held_out, data = corpus(chosen, chosen.out / "data")
     told = {"fit": asdict(config.fit), "augmentation": asdict(config.augmentation), "data": data["line"]}
     model, tokenizer = start_model(config, train, chosen.init, chosen.backbone, chosen.tokenizer, told)
     start = (
@@ -274,7 +268,8 @@ def run_fit(chosen: argparse.Namespace) -> int:
         TextEncoder(chosen.teacher) if chosen.teacher else None,
     )
     finished = run.run()
-    if is_main_process():
+    model = run.whole()
+    if processes().is_main_process:
         if start:
             merge(model, start, config.fit.merge)
         if finished and model.config.residual and len(held_out):
@@ -324,11 +319,12 @@ def evaluated(
     """All that `score_exits` tells of a model, on all flat sets under `root`."""
     depths = sorted(exits) if exits else model.depths
     columns: Table = {}
-    for one in load_flat_sets(root, sample):
+    began, sets = time.monotonic(), load_flat_sets(root, sample)
+    vectors_of = encode_sets(model, tokenizer, sets, longest, depths)
+    tell(f"encoded: {time.monotonic() - began:.0f} s")
+    for one in sets:
         began = time.monotonic()
-        queries = encode(model, tokenizer, one.queries, longest, depths)
-        documents = encode(model, tokenizer, one.documents, longest, depths)
-        for system, scores in score_exits(one, queries, documents, model.config.nested_dimensions).items():
+        for system, scores in score_exits(one, *vectors_of[one.name], model.config.nested_dimensions).items():
             columns.setdefault(system, {})[one.name] = scores
         tell(f"{one.name}: {time.monotonic() - began:.0f} s")
     return columns
@@ -381,14 +377,12 @@ def run_ablate(chosen: argparse.Namespace) -> int:
     """a configuration -> the same run without each of its parts"""
     from train.ablate import ablate
 
-    config: TrainConfig = read_config(Path(chosen.config)).changed(
-        fit={"steps": chosen.steps} if chosen.steps else {}
-    )
+    config = read_config(Path(chosen.config)).changed(fit={"steps": chosen.steps} if chosen.steps else {})
     train, _, data = corpus(chosen, chosen.out / "data")
     windows = window_store(chosen.windows, chosen.out / "data")[0] if chosen.windows else None
     hard = read_hard_negatives(chosen.hard, train) if chosen.hard else None
     found = ablate(config, train, hard, windows, chosen)
-    print(found.tables[0])
+    print(*found.tables, sep="\n\n")
     if chosen.record:
         write_record(
             chosen.record, found.config, data, [], found.result, command(chosen), found.remarks, found.tables

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,18 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
+from torch.distributed.checkpoint import CheckpointException
 
 from train.model import ModularStarEncoder
 
 STATE = "state-"
 SNAPSHOT = "snapshot-"
 _HEAD = "run.json"
+# What torch, safetensors and accelerate make of a full disk, and of files cut short or of another model.
+FAULTS = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError),
+    *(pickle.UnpicklingError, SafetensorError, CheckpointException),
+)
 
 
 class StateError(Exception):
@@ -29,17 +36,29 @@ class StateError(Exception):
 
 
 def save_state(accelerator: Accelerator, folder: Path, step: int, head: dict[str, Any]) -> None:
-    """Keep model, optimiser and `head` as the state after `step` steps."""
+    """Keep model, optimiser and `head` as the state after `step` steps.
+
+    StateError when it cannot be written; the state before it is still there then.
+    """
     target = folder / f"{STATE}{step:08}"
     temporary = folder / f"new-{target.name}"
     if accelerator.is_main_process:
         shutil.rmtree(temporary, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(temporary), safe_serialization=True)
-    accelerator.wait_for_everyone()
+    try:
+        accelerator.save_state(str(temporary), safe_serialization=True)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (temporary / _HEAD).write_text(json.dumps(head | {"step": step}), encoding="utf-8")
+            _flush(temporary)
+    except FAULTS as error:
+        room = shutil.disk_usage(folder).free / 1e6
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StateError(
+            f"{target}: not written ({_first_line(error)}) with {room:.1f} MB left on the disk; "
+            "make room and run the same again: it goes on from the state before"
+        ) from error
     if accelerator.is_main_process:
-        (temporary / _HEAD).write_text(json.dumps(head | {"step": step}), encoding="utf-8")
-        _flush(temporary)
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
@@ -58,12 +77,16 @@ def load_state(accelerator: Accelerator, folder: Path) -> dict[str, Any] | None:
     try:
         head = json.loads((state / _HEAD).read_text(encoding="utf-8"))
         accelerator.load_state(str(state))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        said = str(error).strip().splitlines()[0]
+    except FAULTS as error:
+        said = _first_line(error)
         raise StateError(
             f"{state}: not a state of this run ({said}); remove the folder {folder} to start anew"
         ) from error
     return head
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def save_snapshot(

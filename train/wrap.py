@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
 from modstar_lsp.chunking import chunk_file, embedded_text
 from modstar_lsp.files import Unreadable, read_source, walk
+from train.align import pooled_states, ridge
 from train.bags import make_bags, pool
-from train.encoding import SLICE_TOKENS, slices, tokenize
 from train.model import ModularStarEncoder
 from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
 from train.published import MODEL_TYPE, load_published
@@ -34,9 +33,6 @@ PACKAGE = Path(__file__).resolve().parent.parent / "modstar_lsp"
 # Texts that the early exits are fitted on: four a column and more, some minutes on a CPU.
 MOST_TEXTS = 2000
 LONGEST = 128
-# Of the ridge, as a share of the mean square of a column. all-MiniLM-L6-v2 towards a trained exit 0, 4,000
-# pairs, nDCG@10 of exits 2 and 4: .003 .42 .41; .03 .40 .41; .3 .34 .38 (without a fit .20 .28).
-PENALTY = 0.03
 
 
 def wrap(
@@ -93,13 +89,14 @@ def source_texts(folder: Path, most: int = MOST_TEXTS) -> Iterator[str]:
 @torch.no_grad()
 def fit_early_exits(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> None:
     """Lay every earlier exit of a wrapped encoder where its deepest puts the texts."""
-    pooled = pooled_states(model, tokenizer, texts)
+    longest = min(LONGEST, model.config.max_position_embeddings)
+    pooled = pooled_states(model, tokenizer, texts, longest, bf16=False)
     deepest = model.depths[-1]
     wanted = F.normalize(model.exit_head(deepest).proj(pooled[deepest]), dim=-1)
     for depth in model.depths[:-1]:
         if depth:
             middle = pooled[depth].mean(dim=0)
-            weight = _ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
+            weight = ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
             model.exit_head(depth).proj.weight.copy_(weight)
             model.exit_head(depth).proj.bias.copy_(wanted.mean(dim=0) - weight @ middle)
     if 0 in model.depths and model.bag.table is not None:
@@ -109,30 +106,7 @@ def fit_early_exits(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequ
         weights = SMOOTH / (SMOOTH + torch.from_numpy(counts / max(counts.sum(), 1.0)).float())
         rows = model.embed_tokens.weight * (weights * model.bag.is_word)[:, None]
         given = torch.from_numpy(pool(rows, bags, model.config.exit0_tf))
-        model.bag.table.copy_(rows @ _ridge(given, wanted).T)
-
-
-def pooled_states(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> dict[int, Tensor]:
-    """{depth: pooled states [n, hidden] in the order of the texts} of every exit but 0."""
-    longest = min(LONGEST, model.config.max_position_embeddings)
-    parts = slices(tokenize(tokenizer, texts, longest), SLICE_TOKENS)
-    found: dict[int, Tensor] = {
-        depth: torch.empty(len(texts), model.config.hidden_size) for depth in model.depths if depth
-    }
-    with torch.no_grad():
-        for part in parts:
-            for depth, states in model.states(part.input_ids, part.attention_mask, upto=model.depths[-1]):
-                if depth in found:
-                    found[depth][part.places] = model.exit_head(depth).pooled(states, part.attention_mask)
-    return found
-
-
-def _ridge(given: Tensor, wanted: Tensor) -> Tensor:
-    """W with given W^T near wanted, in the sense of least squares with a penalty on W."""
-    given, wanted = given.double(), wanted.double()
-    products = given.T @ given
-    penalty = PENALTY * products.diagonal().mean() * torch.eye(len(products), dtype=torch.float64)
-    return torch.linalg.solve(products + penalty, given.T @ wanted).T.float()
+        model.bag.table.copy_(rows @ ridge(given, wanted).T)
 
 
 def _thirds(folder: Path, tokenizer: Tokenizer) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench import flat
+from bench.record import Record
 from bench.sets import SetError, load_flat
 from modstar_lsp.encoder.words import split_words
 
@@ -67,7 +69,7 @@ class WordsEncoder:
 
 def test_a_query_is_searched_in_the_language_that_it_wants(text_to_code: Path) -> None:
     toy = load_flat(text_to_code, "toy_t2c")
-    outcomes, _ = flat.evaluate(toy, None, [])
+    outcomes = flat.evaluate(toy)
     assert not toy.code_to_code
     assert outcomes["BM25"].values["MRR@10"].tolist() == [1, 1, 1]
 
@@ -76,17 +78,37 @@ def test_code_to_code_wants_the_other_language_and_never_itself(code_to_code: Pa
     toy = load_flat(code_to_code, "toy_c2c")
     assert toy.code_to_code
     assert flat.plan(toy).wanted == ("java", "java", "python", "python")
-    outcomes, _ = flat.evaluate(toy, None, [])
+    outcomes = flat.evaluate(toy)
     assert outcomes["BM25"].values["nDCG@10"].tolist() == [1, 1, 1, 1]
     assert outcomes["BM25"].values["recall@10"].tolist() == [1, 1, 1, 1]
 
 
-def test_every_exit_is_scored_alone_fused_and_across_exits(text_to_code: Path) -> None:
-    toy = load_flat(text_to_code, "toy_t2c")
-    outcomes, crossed = flat.evaluate(toy, flat.Embeddings(WordsEncoder()), [0, 2], matrix=True)  # type: ignore[arg-type]
-    assert list(outcomes) == ["BM25", "exit 0", "exit 0 + BM25", "exit 2", "exit 2 + BM25"]
-    assert set(crossed) == {(0, 0), (0, 2), (2, 0), (2, 2)}
-    assert crossed[0, 0].values["MRR@10"].tolist() == outcomes["exit 0"].values["MRR@10"].tolist()
+def test_every_exit_is_scored_alone_fused_cut_and_across_exits(text_to_code: Path) -> None:
+    toy, encoder = load_flat(text_to_code, "toy_t2c"), flat.Embeddings(WordsEncoder())
+    contenders = flat.Contenders(bundle=encoder, exits=[0, 2], dimensions=[64], deepened=True, matrix=True)
+    outcomes = flat.evaluate(toy, contenders)
+    asked = [f"exit {e}{what}" for e in (0, 2) for what in ("", " + BM25", " at 64")]
+    mixed = ["0 asks 2", "2 asks 0", "25% at 2", "50% at 2", "75% at 2"]
+    assert list(outcomes) == ["BM25", *asked, *mixed]
+    for depth in (0, 2):  # all of the 64 values there are
+        whole, cut = (outcomes[f"exit {depth}{what}"].values["nDCG@10"].tolist() for what in ("", " at 64"))
+        assert whole == cut
+
+
+def test_an_index_that_is_deep_throughout_ranks_as_the_deep_exit(text_to_code: Path) -> None:
+    toy, encoder = load_flat(text_to_code, "toy_t2c"), flat.Embeddings(WordsEncoder())
+    queries, rows = [0, 1, 2], np.arange(5)
+    deep, shallow = (flat.dense(toy, encoder, 2, depth)(queries, rows) for depth in (2, 0))
+    assert (flat.deepened(toy, encoder, 0, 2, 1.0)(queries, rows) == deep).all()
+    assert (flat.deepened(toy, encoder, 0, 2, 0.0)(queries, rows) == shallow).all()
+    half = flat.deepened(toy, encoder, 0, 2, 0.5)(queries, rows)
+    assert not (half == deep).all() and not (half == shallow).all()
+
+
+def test_a_cut_vector_is_of_unit_length_again() -> None:
+    rows = np.array([[3, 4, 12], [0, 0, 1]], np.float32) / np.array([[13], [1]], np.float32)
+    assert np.allclose(np.linalg.norm(flat.cut(rows, 2), axis=1), [1, 0])
+    assert flat.cut(rows, 0) is rows or (flat.cut(rows, 0) == rows).all()
 
 
 def test_the_sample_is_the_same_for_the_same_seed(text_to_code: Path) -> None:
@@ -120,9 +142,37 @@ def test_the_command_writes_a_dated_result_without_absolute_paths(
     assert "| toy_t2c" in capsys.readouterr().out
 
 
+def test_what_is_scored_beside_bm25_has_its_tables(text_to_code: Path) -> None:
+    toy, encoder = load_flat(text_to_code, "toy_t2c"), flat.Embeddings(WordsEncoder())
+    contenders = flat.Contenders(
+        bundle=encoder,
+        full=encoder,
+        baselines={"other": encoder},
+        exits=[0, 2],
+        dimensions=[32],
+        deepened=True,
+        matrix=True,
+    )
+    record = Record(what="flat", command="", bundle="", inputs={})
+    flat.report(record, [toy], {toy.name: flat.evaluate(toy, contenders)}, contenders)
+    titles = "\n".join(table.splitlines()[0] for table in record.tables)
+    wanted = ["nDCG@10 [95", "recall@1 ", "minus BM25's", "published encoder's", "in fp32", "first 32 values"]
+    assert all(title in titles for title in [*wanted, "reached a share", "across exits"])
+    apart = record.results["differences"]["nDCG@10 of the bundle minus its checkpoint's in fp32, paired"]
+    assert apart["toy_t2c"]["exit 2"] == {"mean": 0, "low": 0, "high": 0}
+    assert set(record.results["sets"]["toy_t2c"]["systems"]) >= {"other + BM25", "exit 2 fp32", "50% at 2"}
+
+
+def test_a_set_that_bm25_solves_is_no_part_of_the_means(text_to_code: Path) -> None:
+    toy = load_flat(text_to_code, "toy_t2c")
+    sets = [replace(toy, name=name) for name in ("cosqa_dev", "nl2bash", *flat.SATURATED)]
+    assert flat.groups_of(sets)["mean"] == ["cosqa_dev", "nl2bash"]
+
+
 def test_a_missing_folder_or_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert flat.main(["--eval", str(tmp_path / "none")]) == 2
     assert flat.main(["--eval", str(tmp_path), "--sets", "gone"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert flat.main(["--eval", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
     with pytest.raises(SetError, match="missing"):
         load_flat(tmp_path, "gone")

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +127,10 @@ def test_graphs_use_the_fused_operators_and_int8_products(exported: Exported) ->
 def test_the_manifest_says_how_faithful_each_graph_is_and_what_made_it(exported: Exported) -> None:
     bundle = open_bundle(exported.bundle)
     assert set(bundle.validation["exits"]) == {"0", "1", "3", "3-fp16"}
+    gate = validate.GATES[bundle.validation["fidelity"]]
     for figures in bundle.validation["exits"].values():
-        assert figures["min_cosine"] >= validate.LEAST_COSINE
-        assert figures["recall_at_10_overlap"] >= validate.LEAST_OVERLAP
+        assert figures["min_cosine"] >= gate.min_cosine
+        assert figures["recall_at_10_overlap"] >= gate.overlap
     assert {"torch", "onnxruntime", "onnx", "optimum-onnx"} <= set(bundle.validation["tools"])
     assert len(bundle.provenance["checkpoint_sha256"]) == 64
     assert check_bundle(exported.bundle).startswith("tiny ")
@@ -166,13 +168,31 @@ def test_a_graph_that_onnxruntime_refuses_is_one_line(exported: Exported, tmp_pa
 def test_an_unfaithful_exit_stops_the_export_and_leaves_nothing(
     exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validate, "LEAST_COSINE", 1.1)
+    monkeypatch.setitem(validate.GATES, "strict", validate.Gate(1.1, 1.1, 1.1))
     target = tmp_path / "new" / "bundle"
     assert (
         main([str(exported.checkpoint), str(target), "--exits", "0", "--validate", str(exported.texts)]) == 2
     )
-    assert "exit 0 in int8 is not faithful: cosine" in one_line_error(capsys)
+    error = one_line_error(capsys)
+    assert "exit 0 in int8 is not faithful: cosine" in error and "--fidelity foreign would" in error
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("worse", "message"),
+    [
+        ({"min_cosine": 0.98}, "cosine 0.9800 to torch, below 0.99; --fidelity foreign"),
+        ({"mean_cosine": 0.99}, "cosine 0.9900 to torch, below 0.995; --fidelity foreign"),
+        ({"recall_at_10_overlap": 0.92}, "shares 92.0% of torch's first 10, below 95%; --fidelity foreign"),
+        ({"min_cosine": 0.6}, "below 0.99$"),  # nothing would let it pass
+        ({"min_cosine": float("nan")}, "cosine nan"),
+    ],
+)
+def test_our_own_models_are_held_to_more_than_those_of_others(worse: dict[str, float], message: str) -> None:
+    shipped = validate.Fidelity(0.9953, 0.9983, 0.02, 0.971, 400, 100)
+    shipped.check("exit 6", "strict")
+    with pytest.raises(validate.ExportError, match=message):
+        replace(shipped, **worse).check("exit 6", "strict")
 
 
 def test_fidelity_sees_other_neighbours_where_cosines_look_well() -> None:
@@ -188,7 +208,7 @@ def test_fidelity_sees_other_neighbours_where_cosines_look_well() -> None:
     found = fidelity(encoder(near), encoder(other), keys, keys)
     assert found.min_cosine > 0.99 and found.recall_at_10_overlap < 0.9
     with pytest.raises(validate.ExportError, match="of torch's first 10"):
-        found.check("exit 2")
+        found.check("exit 2", "foreign")
 
 
 def test_an_existing_bundle_is_replaced_only_by_force(

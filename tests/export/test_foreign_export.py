@@ -23,6 +23,7 @@ from train.published import QUERY_PROMPT, code_prompt, load_published
 from train.tokenizer import as_transformers, train_tokenizer
 from train.wrap import wrap
 
+FOREIGN = ("--fidelity", "foreign")
 TEXTS = [
     "def parse_json(path):\n    return json.load(open(path))",
     "class HTTPAdapter: pass",
@@ -58,7 +59,7 @@ def wrapped(sources: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("wrapped")
     save_bert(folder / "bert")
     wrap(folder / "bert", folder / "checkpoint", (0, 2, 4), sources)
-    assert main([str(folder / "checkpoint"), str(folder / "bundle"), "--validate", str(texts)]) == 0
+    assert main([str(folder / "checkpoint"), str(folder / "bundle"), "--validate", str(texts), *FOREIGN]) == 0
     return folder / "checkpoint", folder / "bundle"
 
 
@@ -93,7 +94,10 @@ def test_an_exit_that_builds_on_exit_0_is_fed_its_vector(tmp_path: Path, texts: 
     model = load_bert(tmp_path / "bert", (0, 2, 4), tokenizer, dimension=16, residual=True)
     model.save_pretrained(tmp_path / "checkpoint")
     as_transformers(tokenizer, 64).save_pretrained(tmp_path / "checkpoint")
-    assert main([str(tmp_path / "checkpoint"), str(tmp_path / "bundle"), "--validate", str(texts)]) == 0
+    assert (
+        main([str(tmp_path / "checkpoint"), str(tmp_path / "bundle"), "--validate", str(texts), *FOREIGN])
+        == 0
+    )
     bundle = open_bundle(tmp_path / "bundle")
     assert [exit.residual for exit in bundle.exits] == [False, True, True]
     assert bundle.gpu is not None and bundle.gpu.residual
@@ -117,7 +121,10 @@ def test_an_encoder_with_other_pieces_than_wordpieces_is_served_from_its_exits(
     save_bert(tmp_path / "bert", BertModel(BertConfig(vocab_size=400, **SHAPE)))
     bpe_tokenizer(["<s>", "</s>", "<pad>", "<unk>"]).save(str(tmp_path / "bert" / "tokenizer.json"))
     assert "exits 1, 3, 4" in wrap(tmp_path / "bert", tmp_path / "checkpoint", sources=sources)
-    assert main([str(tmp_path / "checkpoint"), str(tmp_path / "bundle"), "--validate", str(texts)]) == 0
+    assert (
+        main([str(tmp_path / "checkpoint"), str(tmp_path / "bundle"), "--validate", str(texts), *FOREIGN])
+        == 0
+    )
     encoder = Encoder(open_bundle(tmp_path / "bundle"))
     assert not encoder.encode(TEXTS, 0).any()
     expected = torch_encoder(load_checkpoint(tmp_path / "checkpoint"), 4, 64)(TEXTS)
@@ -131,7 +138,15 @@ def published(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     folder = tmp_path_factory.mktemp("published")
     save_published(folder / "hub")
     wrap(folder / "hub", folder / "checkpoint")
-    command = [str(folder / "checkpoint"), str(folder / "bundle"), "--exits", "2", "--validate", str(texts)]
+    command = [
+        str(folder / "checkpoint"),
+        str(folder / "bundle"),
+        "--exits",
+        "2",
+        "--validate",
+        str(texts),
+        *FOREIGN,
+    ]
     assert main(command) == 0
     return folder / "hub", folder / "bundle"
 

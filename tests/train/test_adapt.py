@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from modstar_lsp.encoder import Encoder, open_bundle
 from train.adapt import main
+from train.record import write_record
 
 # A house language that no general model can know: what a thing is called, and how the code calls it.
 HOUSE = {
@@ -40,14 +43,20 @@ def lay_out(root: Path, files: int = 60) -> Path:
 
 
 def test_a_repository_with_words_of_its_own_is_answered_better(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree = tmp_path / "house"
     tree.mkdir()
     out = tmp_path / "adapted"
-    assert main([str(lay_out(tree)), "--out", str(out)]) == 0
+    monkeypatch.setattr("train.adapt.write_record", partial(write_record, root=tmp_path / "records"))
+    assert main([str(lay_out(tree)), "--out", str(out), "--record", "adapt"]) == 0
     shown = capsys.readouterr().out
     assert "| exit | before | after | gain |" in shown and str(out) in shown
+    (kept,) = (tmp_path / "records").iterdir()
+    told = json.loads((kept / "result.json").read_text(encoding="utf-8"))
+    mean, low, high = told["repositories"]["house"]["gain"]["0"]
+    assert low < mean < high and told["mean_gain"]["0"][0] == mean
+    assert "| house" in (kept / "README.md").read_text(encoding="utf-8")
     bundle = open_bundle(out)
     bundle.verify()
     assert bundle.name.endswith("-house") and bundle.provenance["adapted"]["pairs"] > 60
@@ -59,6 +68,8 @@ def test_a_repository_with_words_of_its_own_is_answered_better(
     assert nearness(Encoder(bundle)) > nearness(Encoder(open_bundle(None))) + 0.05
     assert main([str(tree), "--out", str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(tree), str(tree), "--out", str(tmp_path / "two")])
 
 
 def test_a_repository_that_says_nothing_is_one_line(

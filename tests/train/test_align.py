@@ -25,10 +25,10 @@ def test_the_deepest_exit_is_turned_towards_exit_0_and_not_bent(tmp_path: Path) 
     model, tokenizer = wrapped(tmp_path), bert_tokenizer().backend_tokenizer
 
     def nearness() -> float:
-        found, pooled = pooled_states(model, tokenizer, CORPUS * 4, 64)
+        pooled = pooled_states(model, tokenizer, CORPUS * 4, 64)
         head = model.exit_head(4)
         rows = torch.nn.functional.normalize(pooled[4] @ head.proj.weight.T, dim=-1)
-        return (rows * found).sum(dim=-1).mean().item()
+        return (rows * pooled[0]).sum(dim=-1).mean().item()
 
     before = nearness()
     align_heads(model, tokenizer, CORPUS * 4, 64)
@@ -53,7 +53,8 @@ def test_a_gain_is_chosen_where_held_out_questions_find_their_code_best(tmp_path
 def test_pooled_states_come_in_the_order_of_the_texts(tmp_path: Path) -> None:
     model, tokenizer = wrapped(tmp_path), bert_tokenizer().backend_tokenizer
     texts = ["a much longer text about json and files and parsing", "read", "open the file"]
-    together, _ = pooled_states(model, tokenizer, texts, 64)
+    together = pooled_states(model, tokenizer, texts, 64, bf16=False)
     for row, text in enumerate(texts):
-        alone, _ = pooled_states(model, tokenizer, [text], 64)
-        torch.testing.assert_close(together[row], alone[0], atol=1e-4, rtol=0)
+        alone = pooled_states(model, tokenizer, [text], 64, bf16=False)
+        for depth, rows in together.items():
+            torch.testing.assert_close(rows[row], alone[depth][0], atol=1e-4, rtol=0)

@@ -100,6 +100,17 @@ def test_the_1b_configuration_has_the_papers_sizes() -> None:
         27: 801.1,
         36: 1051.4,
     }
+    work = {
+        one.depth: one.flops_per_token / 1e9
+        for one in plan(read_config(Path("modstar-1b")).model_config(), 0)
+    }
+    assert {depth: round(size, 2) for depth, size in work.items()} == {
+        4: 0.22,
+        9: 0.5,
+        18: 1.0,
+        27: 1.5,
+        36: 2.0,
+    }
 
 
 @pytest.mark.parametrize(

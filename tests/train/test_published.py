@@ -136,6 +136,18 @@ def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor
     save_file(change(load_file(file)), file)
 
 
+def test_weights_in_bf16_as_published_are_computed_with_in_float32(tmp_path: Path) -> None:
+    save_published(tmp_path / "hub")
+    rewrite(tmp_path / "hub", lambda found: {name: tensor.bfloat16() for name, tensor in found.items()})
+    model, tokenizer = load_published(tmp_path / "hub")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    ids = torch.tensor([tokenizer.encode(TEXT).ids])
+    weights = {name: one.float() for name, one in load_file(tmp_path / "hub" / "model.safetensors").items()}
+    states = states_of_starcoder2(weights, ids)
+    found = model(ids, torch.ones_like(ids), [4])[4]
+    torch.testing.assert_close(found, by_hand(weights, states[4], 2), atol=1e-5, rtol=1e-4)
+
+
 def without(part: str) -> Callable[[Path], None]:
     return lambda folder: rewrite(
         folder, lambda found: {name: tensor for name, tensor in found.items() if part not in name}

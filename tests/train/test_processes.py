@@ -1,0 +1,145 @@
+"""Several processes: `accelerate launch` with sharded weights gives the run that one process gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from accelerate import DistributedType
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from torch import Tensor
+
+from tests.train.test_command import WORDS, lay_out
+from train.__main__ import main
+from train.config import read_config
+from train.data import Pair
+from train.loop import Fit
+from train.model import ModularStarEncoder
+from train.run import TrainingError, processes
+
+ROOT = Path(__file__).parents[2]
+FSDP = ROOT / "train" / "configs" / "accelerate-fsdp.yaml"
+# accelerate shards on accelerators only; what it would do there, torch can do on CPUs, over gloo.
+SCRIPT = """
+import json, os, signal, sys
+from accelerate import Accelerator, DistributedType
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import FullyShardedDataParallelPlugin
+
+assert Accelerator().num_processes == 2
+if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+    for state in (PartialState, AcceleratorState):
+        state._shared_state["distributed_type"] = DistributedType.FSDP
+    AcceleratorState._shared_state["fsdp_plugin"] = FullyShardedDataParallelPlugin()
+
+from train.__main__ import main
+from train.loop import Fit
+
+commands, killed_at = json.loads(sys.argv[1]), int(sys.argv[2])
+step = Fit.train_step
+
+def killed(run):
+    if run.step == killed_at and "cut" in str(run.folder):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run)
+
+Fit.train_step = killed
+for command in commands:
+    assert main(command) == 0
+"""
+
+
+def launch(folder: Path, commands: list[list[str]], *options: str, killed_at: int = -1) -> tuple[int, str]:
+    """(exit status, standard error) of commands of `python -m train` on two processes."""
+    script = folder / "commands.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    command = [sys.executable, "-m", "accelerate.commands.launch", *options, "--num_processes", "2"]
+    command += [str(script), json.dumps(commands), str(killed_at)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    return done.returncode, done.stderr
+
+
+def prepared(root: Path) -> tuple[list[str], list[str]]:
+    """(`pretrain`, `fit`) without where to write, on a small corpus and configuration."""
+    corpus, sets, config = lay_out(root)
+    told = json.loads(config.read_text(encoding="utf-8"))
+    told["pretrain"] |= {"steps": 2}
+    told["fit"] |= {"keep_exit0": True, "int8_noise": False, "slice_tokens": 128, "checkpoint_minutes": 0.0}
+    config.write_text(json.dumps(told), encoding="utf-8")
+    windows = [{"snippets": [f"{a} {b}", f"{b} {a}"], "src": a} for a in WORDS for b in WORDS]
+    (root / "windows").mkdir()
+    (root / "windows" / "w.jsonl").write_text("\n".join(map(json.dumps, windows)), encoding="utf-8")
+    tokenizer = str(root / "tokenizer")
+    assert main(["tokenizer", "--data", str(corpus), "--size", "300", "--out", tokenizer]) == 0
+    common = ["--config", str(config)]
+    pretrain = ["pretrain", *common, "--windows", str(root / "windows"), "--tokenizer", tokenizer]
+    return pretrain, ["fit", *common, "--data", str(corpus), "--eval", str(sets)]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def losses(folder: Path) -> list[float]:
+    with (folder / "run" / "curve.csv").open(encoding="utf-8", newline="") as stream:
+        return [float(row["loss"]) for row in csv.DictReader(stream)]
+
+
+def test_a_sharded_run_is_the_run_of_one_process_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    pretrain, fit = prepared(tmp_path)
+    begun, whole, cut = (str(tmp_path / name) for name in ("begun", "whole", "cut"))
+    fit += ["--init", begun]
+    commands = [[*pretrain, "--out", begun], [*fit, "--out", whole], [*fit, "--out", cut]]
+    sharded = ("--config_file", str(FSDP))
+    status, told = launch(tmp_path, commands, *sharded, killed_at=2)
+    assert status != 0 and "Signal 9" in told, told
+    assert (tmp_path / "whole" / "model.safetensors").is_file(), told
+    assert [path.name for path in (tmp_path / "cut" / "run").glob("state-*")] == ["state-00000002"]
+    status, told = launch(tmp_path, commands[-1:], *sharded)
+    assert status == 0, told
+    ours, theirs = weights(tmp_path / "cut"), weights(tmp_path / "whole")
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+    assert main([*pretrain, "--out", str(tmp_path / "begun1")]) == 0
+    assert main([*fit, "--out", str(tmp_path / "whole1")]) == 0
+    for many, one in (("begun", "begun1"), ("whole", "whole1")):
+        assert losses(tmp_path / many) == pytest.approx(losses(tmp_path / one), rel=1e-4)
+        alone = weights(tmp_path / one)
+        for name, value in weights(tmp_path / many).items():
+            torch.testing.assert_close(value, alone[name], atol=2e-3, rtol=0, msg=name)
+
+
+def test_two_processes_with_all_weights_each_are_the_run_of_one(tmp_path: Path) -> None:
+    pretrain, fit = prepared(tmp_path)
+    fit += ["--init", str(tmp_path / "begun")]
+    assert main([*pretrain, "--out", str(tmp_path / "begun")]) == 0
+    status, told = launch(tmp_path, [[*fit, "--out", str(tmp_path / "two")]], "--multi_gpu")
+    assert status == 0, told
+    assert main([*fit, "--out", str(tmp_path / "one")]) == 0
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_processes_that_would_each_run_alone_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="2 processes were started and find no devices"):
+        processes()
+
+
+def test_what_cannot_be_sharded_is_refused_in_one_line(tmp_path: Path) -> None:
+    config = read_config(Path("tiny"))
+    model = ModularStarEncoder(config.model_config(residual=True))
+    pairs = [Pair("text", "open the file", "def open_file(): ...", "python")]
+    sharding: Any = SimpleNamespace(distributed_type=DistributedType.FSDP)
+    with pytest.raises(TrainingError, match="cannot be sharded"):
+        Fit(model, Tokenizer(WordPiece()), pairs, config.fit, tmp_path, accelerator=sharding)
