@@ -216,6 +216,7 @@ class Bench(Figures):
     first_files: int
     questions: int
     inputs: dict[str, str] = field(default_factory=dict)
+    _indexed: bool = False
 
     def spread(
         self, what: str, seconds: Sequence[float], p50: float | None = None, p95: float | None = None
@@ -248,6 +249,14 @@ class Bench(Figures):
     def big(self, capabilities: dict[str, Any] | None = None) -> tuple[Client, Path]:
         """A server that has indexed the large workspace at exit 0 and answered some questions; its folder."""
         tree, _ = self.laid_out(f"chunks-{self.chunks}", chunks=self.chunks)
+        if not self._indexed:  # whole, so that no part begins while another's leftovers are done
+            progress(f"indexing {tree.name}")
+            index = [sys.executable, "-m", "modstar_lsp.cli.index", "--index-dir", str(self.work / "indexes")]
+            done = subprocess.run([*index, str(tree)], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SetError(f"{tree.name} cannot be indexed: {done.stderr.strip()}")
+            progress("")
+            self._indexed = True
         client = self.client(self.work / "indexes", _NO_DEEPENING)
         try:
             client.open(tree, capabilities or TELLS)

@@ -128,7 +128,7 @@ class Graph:
         covered = exits[number] == snapshot.exits
         rows = np.flatnonzero(covered).astype(np.int32)
         rows = rows[np.argsort(number[rows], kind="stable")]
-        starts = np.searchsorted(number[rows], np.arange(len(exits) + 1))
+        starts = np.concatenate(([0], np.cumsum(np.bincount(number[rows], minlength=len(exits)))))
         view = _View(rows, starts, np.flatnonzero(~covered).astype(np.int32))
         self._views = [*self._views[-1:], (snapshot.generation, view)]
         return view

@@ -54,15 +54,18 @@ def relative(folder: Path, uri: str) -> str | None:
     path = to_path(uri)
     if path is None:
         return None
-    for root, file in ((folder, path), (folder.resolve(), path.parent.resolve() / path.name)):
-        try:
-            below = file.relative_to(root).as_posix()
-        except ValueError:
-            continue
-        if ".." in below.split("/"):
-            continue
-        return below if below != "." else None
-    return None
+    below = _below(folder, path)
+    if below is None:  # only now: looking for links asks the disk about every folder on the way
+        below = _below(folder.resolve(), path.parent.resolve() / path.name)
+    return below if below != "." else None
+
+
+def _below(folder: Path, path: Path) -> str | None:
+    try:
+        below = path.relative_to(folder).as_posix()
+    except ValueError:
+        return None
+    return None if ".." in below.split("/") else below
 
 
 def file_uri(folder_uri: str, path: str) -> str:

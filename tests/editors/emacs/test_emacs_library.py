@@ -93,13 +93,17 @@ def test_a_killed_server_is_started_by_the_next_search(emacs: Emacs, shop: Path)
 
 
 def test_indexing_is_paused_and_resumed_and_made_anew(emacs: Emacs, shop: Path) -> None:
+    # Each command is answered when it is on its way to the process that indexes.
+    until = """(with-timeout (40) (while (not (string-match-p {0} (modstar-status))) (sleep-for 0.05)))
+        (note (modstar-status))"""
+    ready, emptied = until.format('": ready, 6 of 6 "'), until.format('": paused, 0 of "')
     paused, resumed, cleared, anew = emacs(
         shop,
         f"""{LOAD} (find-file "README.md") (wait-until-known)
         (modstar-pause) (note (modstar-status))
-        (modstar-resume) (wait-until-known) (note (modstar-status))
-        (modstar-clear) (note (modstar-status))
-        (modstar-reindex) (wait-until-known) (note (modstar-status))""",
+        (modstar-resume) {ready}
+        (modstar-clear) {emptied}
+        (modstar-reindex) {ready}""",
     )
     assert ": paused, 6 of 6 files" in paused
     assert ": paused, 0 of " in cleared
