@@ -128,6 +128,7 @@ class Root:
         self._typed = 0.0
         # For any thread:
         self.question_exit = 0
+        self._clearing = False
         self._workspace: Workspace | None = None
         self._index: Index | None = None
         self._open_lock = Lock()
@@ -167,7 +168,7 @@ class Root:
         """Have the folder indexed by `child`, or a new one. watch: whether it looks for changes itself."""
         self._settings, self._watch = settings, watch
         self._state, self.message = "starting", ""
-        self._child = child or Child()
+        self._child, self._clearing = child or Child(), False
         loop = asyncio.get_running_loop()
         mine = self._child
 
@@ -226,14 +227,24 @@ class Root:
 
     def reindex(self) -> None:
         """Index everything anew."""
+        self._forget()
         self._send("clear")
         self.resume()
         self._send("refresh")
 
     def clear(self) -> None:
         """Empty the index, and leave it so until `resume` or `reindex`."""
+        self._forget()
         self.pause()
         self._send("clear")
+
+    def _forget(self) -> None:
+        """Nothing is known any more, whatever the index holds until the child has emptied it."""
+        self._clearing = self._child is not None
+        self._indexed_once = self._ready_due = False
+        self._look = Look()
+        if self._state not in ("off", "failed", "starting"):
+            self._state = "indexing"
 
     def files_changed(self, paths: Iterable[str]) -> None:
         """Files at these paths were made, changed or deleted: refresh once the burst is over."""
@@ -300,10 +311,11 @@ class Root:
             elif job == "graph":
                 self._in_pool(self._load_graph)
             elif job == "clear":
-                self._indexed_once = False
-                self._look = Look()
+                self._forget()  # again: a refresh may have ended in between
+                self._clearing = False
         elif kind == "failed":
             self.message = event["message"]
+            self._clearing = False
             if job in _VITAL:
                 self.work, self._state = None, "failed"
         elif kind == DIED:
@@ -353,7 +365,7 @@ class Root:
     def _take_a_look(self) -> tuple[float, bool]:
         """(seconds it took, whether anything is new); for any thread."""
         begin, before = time.monotonic(), self._look
-        workspace = self.workspace()
+        workspace = None if self._clearing else self.workspace()
         if workspace is not None:
             try:
                 with workspace.snapshot() as snapshot:
@@ -472,6 +484,11 @@ class Root:
         return not self.paused and self._state in ("starting", "indexing")
 
     @property
+    def is_new(self) -> bool:
+        """Whether it is being indexed for the first time by this server: anything may still be missing."""
+        return self.is_getting_better and not self._indexed_once
+
+    @property
     def knows_nothing_yet(self) -> bool:
         return self.is_getting_better and not self._look.chunks
 
@@ -481,7 +498,7 @@ class Root:
 
         workspace = self.workspace()
         overlay = self.overlay
-        if workspace is None or overlay is None:
+        if workspace is None or overlay is None or self._clearing:
             return Found(message=self.message)
         try:
             with workspace.snapshot() as snapshot:

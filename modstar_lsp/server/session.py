@@ -45,7 +45,7 @@ _WORKERS = 3
 # A first question waits so long for the first files to be known, looking so often.
 _FIRST_ANSWER_SECONDS = 3.0
 _FIRST_LOOK_SECONDS = 0.03
-# A question that finds nothing in what is known of a workspace being indexed is asked again for so long.
+# A question that finds nothing in a workspace that is indexed for the first time is asked again for so long.
 _NO_HITS_SECONDS = 1.2
 # A question with a token for partial results is kept open for better ones at most so long.
 _PARTIAL_SECONDS = 10.0
@@ -401,7 +401,13 @@ class Session:
 
         answer: Answer = await self.in_pool(ask)
         deadline = begin + (_NO_HITS_SECONDS if report is None else _PARTIAL_SECONDS)
-        while (report is not None or not answer.hits) and any(root.is_getting_better for root in roots):
+
+        def may_improve() -> bool:
+            if report is not None:
+                return any(root.is_getting_better for root in roots)
+            return not answer.hits and any(root.is_new for root in roots)
+
+        while may_improve():
             if report is not None:
                 report(answer)
             before = self._generations(roots)

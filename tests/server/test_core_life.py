@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import FILES, lay_out
 from lsp_process import TIMEOUT, Client
+from processes import are_gone, children
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -23,32 +23,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
-
-
-def children(pid: int) -> list[int]:
-    """The processes that descend from one, as Linux tells."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children(int(child))]
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids: list[int]) -> bool:
-    """Whether all these processes end within moments."""
-    deadline = time.monotonic() + TIMEOUT
-    while any(map(is_alive, pids)):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_it_says_its_version_and_how_to_use_it() -> None:
@@ -167,7 +141,7 @@ def test_its_processes_end_with_it(start: Callable[..., Client], project: Path, 
     else:
         client.process.send_signal(getattr(signal, how))
     client.process.wait(TIMEOUT)
-    assert gone(family)
+    assert are_gone(family)
 
 
 @ON_LINUX

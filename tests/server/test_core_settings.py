@@ -210,6 +210,8 @@ def test_cleared_it_knows_nothing_until_it_is_resumed(client: Client) -> None:
 def test_reindexed_it_knows_everything_again(client: Client) -> None:
     before = client.ready()["folders"][0]["coverage"]["chunks"]
     client.command("modstar.reindex")
+    coverage = client.request("modstar/status", {})["folders"][0]["coverage"]
+    assert coverage["state"] == "indexing" or coverage["chunks"] == before  # never "ready" with nothing
     client.comes_up("parse_json")
     assert client.ready()["folders"][0]["coverage"]["chunks"] == before
 
@@ -274,7 +276,7 @@ def test_a_client_that_knows_us_hears_of_changes_and_others_do_not(start: Start,
     def is_ready(message: Message) -> bool:
         if message.get("method") != "modstar/statusChanged":
             return False
-        return bool(message["params"]["folders"][0]["coverage"]["state"] == "ready")
+        return message["params"]["folders"][0]["coverage"]["state"] in ("ready", "deepening")
 
     knowing.wait(is_ready)
     while not plain.request("workspace/symbol", {"query": "upload 7"}):

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import SLOWLY
 from lsp_process import TIMEOUT, Client
+from processes import are_gone, children
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="children are looked up in /proc"
 )
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children(int(child))]
-    return found
-
-
-def are_gone(pids: list[int]) -> bool:
-    """Whether none of the processes is left some time from now."""
-    deadline = time.monotonic() + TIMEOUT
-    while any(Path(f"/proc/{pid}").exists() and "Z" not in state(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
 
 
 @pytest.fixture
