@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,6 +61,7 @@ class Index:
         self.notice = database.notice
         self._database = database
         self._lock = RLock()
+        self._loading = Lock()  # of the graph; taken before the other, so that questions go on
         self._snapshot: Snapshot | None = None
         self._graph: Graph | None = None
         self._questions = 0
@@ -113,21 +114,26 @@ class Index:
             return None
         with self._lock:
             self._questions += 1
-            if self._graph is None and self._questions % _QUESTIONS_BEFORE_GRAPH == 0:
-                self.load_graph()
-            return self._graph
+            if self._graph is not None or self._questions % _QUESTIONS_BEFORE_GRAPH:
+                return self._graph
+        self.load_graph()
+        return self._graph
 
     def load_graph(self) -> bool:
         """Takes the graph that `build_graph` made into memory; whether there is one that fits.
 
-        A process that asks often gets there by itself: the first questions are answered by scanning.
+        A process that asks often gets there by itself: the first questions are answered by scanning, and so
+        are those that are asked while this takes its time.
         """
         from modstar_lsp.index import graph
 
-        with self.snapshot() as snapshot, self._lock:
-            if self._graph is None or self._graph.stale_share(snapshot) > graph.STALE_SHARE:
-                self._graph = graph.load(snapshot, self._database)
-            return self._graph is not None
+        with self._loading, self.snapshot() as snapshot:
+            known = self._graph
+            if known is None or known.stale_share(snapshot) > graph.STALE_SHARE:
+                known = graph.load(snapshot, self._database)
+                with self._lock:
+                    self._graph = known
+            return known is not None
 
     def _generation(self) -> int:
         """The newest generation, -1 when the file had to be opened again."""

@@ -283,8 +283,12 @@ def _standardised(values: Floats) -> Floats:
 
 
 def _path_flags(candidates: Candidates, pattern: re.Pattern[str]) -> Floats:
-    flags = {path: float(bool(pattern.search(path))) for path in {chunk.path for chunk in candidates.chunks}}
-    return np.array([flags[chunk.path] for chunk in candidates.chunks], np.float32)
+    return np.array([_is_in(chunk.path, pattern) for chunk in candidates.chunks], np.float32)
+
+
+@lru_cache(maxsize=16384)
+def _is_in(path: str, pattern: re.Pattern[str]) -> bool:
+    return pattern.search(path) is not None
 
 
 @lru_cache(maxsize=16384)

@@ -45,10 +45,13 @@ _SAVED_FILES = 50
 _SECOND_LOOK_SECONDS = 5.0
 # A refresh that another process was in the way of is tried again after this long.
 _RETRY_SECONDS = 1.0
-# Deepening holds its breath for so long after a key press.
+# Deepening holds its breath for so long after a key press or a question.
 _TYPING_SECONDS = 2.0
 # Changes to fewer files leave the nearest-neighbour graph good enough; looking at it closer means loading it.
 _STALE_SHARE = 0.02
+# Refreshing takes so much of its share then: two threads of one core slow each other down, and with this most
+# questions have the core for themselves. Not at first, when every file that becomes known helps.
+_ASKED_PART = 0.2
 # How often deepening, held back, looks whether it may go on.
 _HELD_SECONDS = 0.5
 # A look at the power supply counts for so long.
@@ -78,6 +81,7 @@ class Indexer:
         self._settings_due = False
         self._deepen_due = False
         self._paused = False
+        self._complete = False  # at least once everything was refreshed
         self._typed = -_TYPING_SECONDS
         self._power_seen = (-_POWER_SECONDS, False)
         self._stale = 1.0  # the share of the files that is newer than the graph, 1 when nobody knows
@@ -169,6 +173,7 @@ class Indexer:
             self._share.take()
             with self._turn:
                 if clear:
+                    self._complete = False
                     self._guarded("clear", workspace.clear)
                 if settings:  # clearing forgets them
                     self._guarded("settings", lambda: workspace.follow_settings(*self._globs()))
@@ -197,7 +202,7 @@ class Indexer:
         self._say("started", "refresh")
         self._share.begin()
         report = workspace.refresh(
-            lambda progress: self._progress("refresh", progress),
+            lambda progress: self._progress("refresh", progress, rests=saved is None),
             lambda: self._paused or self._clear_due,
             changed=saved,
         )
@@ -211,6 +216,7 @@ class Indexer:
             notice=workspace.notice,
         )
         with self._wake:
+            self._complete |= report.complete
             self._stale += (report.added + report.changed + report.removed) / max(1, report.files)
             if not report.complete and not self._paused and not self._clear_due:
                 self._later(_RETRY_SECONDS)
@@ -267,7 +273,7 @@ class Indexer:
 
     def _must_wait(self) -> bool:
         """Whether somebody needs the machine more than deepening does."""
-        if self._paused or time.monotonic() - self._typed < _TYPING_SECONDS:
+        if self._paused or self._in_use():
             return True
         if self._settings.get("on_battery", "pause") != "pause":
             return False
@@ -288,12 +294,16 @@ class Indexer:
             if job != "refresh":  # which tells more about its end
                 self._say("finished", job)
 
-    def _progress(self, job: str, progress: Progress) -> None:
+    def _progress(self, job: str, progress: Progress, *, rests: bool = True) -> None:
         now = time.monotonic()
         if now - self._shown > _PROGRESS_SECONDS or progress.done == progress.total:
             self._shown = now
             self._say("progress", job, done=progress.done, total=progress.total, path=progress.path)
-        self._share.rest()
+        if rests:
+            self._share.rest(_ASKED_PART if self._complete and self._in_use() else 1.0)
+
+    def _in_use(self) -> bool:
+        return time.monotonic() - self._typed < _TYPING_SECONDS
 
     def _say(self, event: str, job: str = "", **details: Any) -> None:
         self._tell({"event": event, "job": job, **details})

@@ -40,12 +40,14 @@ class Share:
         """A piece of work begins."""
         self._used, self._began = time.process_time(), time.monotonic()
 
-    def rest(self) -> None:
-        """Rest until the time used since `begin` is within the share of the time gone by."""
-        if self._cores < 1:
-            rest = (time.process_time() - self._used) / self._cores - (time.monotonic() - self._began)
+    def rest(self, part: float = 1.0) -> None:
+        """Rest until the time used since `begin`, or the last rest, is within `part` of the share."""
+        cores = self._cores * part
+        if cores < 1:
+            rest = (time.process_time() - self._used) / cores - (time.monotonic() - self._began)
             if rest > 0:
                 time.sleep(rest)
+        self.begin()
 
 
 def _be_nice_together() -> None:

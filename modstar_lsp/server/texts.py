@@ -8,8 +8,9 @@ from threading import Lock
 from modstar_lsp.files import Unreadable, read_source
 from modstar_lsp.server.positions import Lines
 
-# Files kept in lines: the questions that somebody types one after the other find much the same ones.
-_KEPT_FILES = 200
+# Bytes of the files kept in lines, which take some four times as much: the questions that somebody types one
+# after the other find much the same files.
+_KEPT_BYTES = 4_000_000
 
 
 class Texts:
@@ -18,6 +19,7 @@ class Texts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: dict[str, tuple[int, int, Lines]] = {}
+        self._bytes = 0
         self._lock = Lock()
 
     def lines(self, path: str) -> Lines:
@@ -27,16 +29,26 @@ class Texts:
         except OSError:
             return Lines("")
         with self._lock:
-            kept = self._kept.pop(path, None)
+            kept = self._forget(path)
             if kept is not None and kept[:2] == (status.st_mtime_ns, status.st_size):
-                self._kept[path] = kept
+                self._keep(path, kept)
                 return kept[2]
         try:
             lines = Lines(read_source(self._folder, path))
         except Unreadable:
             return Lines("")
         with self._lock:
-            self._kept[path] = (status.st_mtime_ns, status.st_size, lines)
-            if len(self._kept) > _KEPT_FILES:
-                del self._kept[next(iter(self._kept))]
+            self._forget(path)
+            self._keep(path, (status.st_mtime_ns, status.st_size, lines))
         return lines
+
+    def _keep(self, path: str, kept: tuple[int, int, Lines]) -> None:
+        self._kept[path] = kept
+        self._bytes += kept[1]
+        while self._bytes > _KEPT_BYTES:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, path: str) -> tuple[int, int, Lines] | None:
+        kept = self._kept.pop(path, None)
+        self._bytes -= kept[1] if kept is not None else 0
+        return kept

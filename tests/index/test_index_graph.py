@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +220,27 @@ def test_a_process_that_asks_often_uses_the_graph(large: Index, tree: Tree) -> N
             snapshot.nearest(query, 10)
         (tree.folder / GRAPH).unlink()
         assert other.load_graph()
+
+
+def test_questions_go_on_while_the_graph_is_loaded(
+    large: Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert large.build_graph()
+    begun, go_on = threading.Event(), threading.Event()
+    load = graph.load
+
+    def slowly(*arguments: Any) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return load(*arguments)
+
+    monkeypatch.setattr(graph, "load", slowly)
+    with tree.open(write=False) as reader:
+        loading = threading.Thread(target=reader.load_graph)
+        loading.start()
+        assert begun.wait(60)
+        with reader.snapshot() as snapshot:
+            assert recall(snapshot, tree) == 1.0
+        go_on.set()
+        loading.join()
+        assert reader.load_graph()

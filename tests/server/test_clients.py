@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import pytest_lsp
-from conftest import FILES, lay_out
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
+from shop import FILES, lay_out
 
 QUERY = "where do we try again when sending a file fails"
 # What each of them counts columns in, and whether it watches files for the server.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FILES, lay_out
 from lsp_process import Client, Message
+from shop import FILES, lay_out
 
 pytest.importorskip("torch", reason="making a model with several exits needs torch")
 

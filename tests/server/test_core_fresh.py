@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FILES, lay_out
 from lsp_process import NO_WATCHING, Client, Message
+from shop import FILES, lay_out
 
 Start = Callable[..., Client]
 

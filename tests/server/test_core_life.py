@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FILES, lay_out
 from lsp_process import TIMEOUT, Client
 from processes import are_gone, children
+from shop import FILES, lay_out
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

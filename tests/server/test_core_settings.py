@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FILES, lay_out
 from lsp_process import CAPABILITIES, Client, Message
+from shop import FILES, lay_out
 
 from modstar_lsp.server.power import is_on_battery
 from modstar_lsp.server.settings import Settings, parse

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SLOWLY
 from lsp_process import TIMEOUT, Client
 from processes import are_gone, children
+from shop import SLOWLY
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="children are looked up in /proc"

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from conftest import FILES, lay_out
 from lsp_process import Client
+from shop import FILES, lay_out
 
 PARCEL = "def weigh_parcel(parcel):\n    return parcel.mass * 1000\n"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import FILES, SLOWLY
 from lsp_process import Client, Message
+from shop import FILES, SLOWLY
 
 CANCELLED = -32800
 
