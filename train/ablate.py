@@ -27,7 +27,7 @@ from train.config import TrainConfig
 from train.data import Pair
 from train.evaluate import FlatSet, encode_sets, load_flat_sets, score_vectors, smaller
 from train.loop import Fit
-from train.model import ModularStarEncoder
+from train.model import ModularStarEncoder, load_checkpoint
 from train.pretrain import Pretrain, Window
 from train.start import start_model
 from train.state import STATE
@@ -69,14 +69,20 @@ class Ablation:
     finished: bool
 
 
-def rows_of(config: TrainConfig, hard: bool, windows: bool) -> list[Row]:
-    """The rows that make sense for a configuration and what is at hand."""
+def rows_of(config: TrainConfig, hard: bool, windows: bool, trained: Sequence[int] = ()) -> list[Row]:
+    """The rows that make sense for a configuration and what is at hand.
+
+    trained: the exits of a trained encoder that every row starts from; of interest then is how its new exits
+    learn.
+    """
     exits: list[int] = list(config.model["exit_layers"])
     rows = [
         Row(EVERYTHING, {}),
         Row("without distillation", {"fit": {"distil": 0.0}}),
         Row("without mixed exits", {"fit": {"mixed": 0.0}}),
     ]
+    if trained:
+        return rows + [_alone(config, e, trained) for e in exits if e]
     if 0 in exits:
         deeper = [e for e in exits if e]
         weights = {"exit_weights": config.fit.exit_weights[1:]} if config.fit.exit_weights else {}
@@ -85,7 +91,7 @@ def rows_of(config: TrainConfig, hard: bool, windows: bool) -> list[Row]:
             "fit": weights,
             "start": {"gains": ()},
         }
-        rows.append(Row("without exit 0", changes))
+        rows += _bare(Row("without exit 0", changes), deeper)
     rows.append(Row("without renaming", {"augmentation": {"rename": 0.0, "identifiers": 0.0}}))
     if hard:
         rows.append(Row("without hard negatives", {}, hard=False))
@@ -98,10 +104,26 @@ def rows_of(config: TrainConfig, hard: bool, windows: bool) -> list[Row]:
     return rows
 
 
-def _alone(config: TrainConfig, e: int) -> Row:
+def _bare(bare: Row, exits: Sequence[int]) -> list[Row]:
+    """The run without exit 0, the paper's own setting, and what distillation is worth there."""
+    untaught = bare.changes["fit"] | {"distil": 0.0}
+    changes = bare.changes | {"fit": untaught}
+    rows = [bare, Row(f"{bare.name}, without distillation", changes, beside=bare.name)]
+    for e in exits:
+        alone = {
+            "model": bare.changes["model"] | {"exit_layers": [e]},
+            "fit": untaught | {"mixed": 0.0, "exit_weights": ()},
+            "start": bare.changes["start"],
+        }
+        rows.append(Row(f"{bare.name}, exit {e} alone", alone, beside=bare.name, shown=(e,)))
+    return rows
+
+
+def _alone(config: TrainConfig, e: int, trained: Sequence[int] = ()) -> Row:
     """The run of one exit. Exit 0, where there is one, stays as it is and so teaches nothing."""
     exits: list[int] = list(config.model["exit_layers"])
-    gains = dict(zip([one for one in exits if one], config.start.gains, strict=False))
+    new = [one for one in exits if one and one not in trained]
+    gains = dict(zip(new, config.start.gains, strict=False))
     changes: dict[str, dict[str, Any]] = {
         "model": {"exit_layers": [0, e] if 0 in exits else [e]},
         "fit": {"distil": 0.0, "mixed": 0.0, "exit_weights": (0.0, 1.0) if 0 in exits else ()},
@@ -118,7 +140,8 @@ def ablate(
     chosen: argparse.Namespace,
 ) -> Ablation:
     """Run what is missing of the table, and make it."""
-    rows = rows_of(config, hard is not None, windows is not None)
+    trained = _trained(chosen)
+    rows = rows_of(config, hard is not None, windows is not None, trained)
     sets = [smaller(one, chosen.documents) for one in load_flat_sets(chosen.eval, chosen.sample)]
     found: dict[str, RowScores] = {}
     for row in rows:
@@ -131,7 +154,17 @@ def ablate(
     tables = [_table(done, found, exits, metric) for metric in METRICS]
     told = {"model": config.model, "fit": asdict(config.fit), "rows": {row.name: row.changes for row in rows}}
     remarks = _remarks(config, chosen, sets, windows is not None)
+    if trained:
+        remarks += f" Every row starts from one trained encoder, whose exits are {trained}."
     return Ablation(tables, _result(done, found), told, remarks, len(done) == len(rows))
+
+
+def _trained(chosen: argparse.Namespace) -> list[int]:
+    """The exits of the trained encoder that is gone on with, if there is one."""
+    if chosen.backbone or not chosen.init:
+        return []
+    given = load_checkpoint(chosen.init)
+    return given.depths if given.config.num_hidden_layers else []
 
 
 def _remarks(config: TrainConfig, chosen: argparse.Namespace, sets: Sequence[FlatSet], windows: bool) -> str:

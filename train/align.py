@@ -45,6 +45,22 @@ def align_heads(
         head.proj.bias.zero_()
 
 
+@torch.no_grad()
+def lay_exits(model: ModularStarEncoder, pooled: dict[int, Tensor], depths: Sequence[int]) -> Tensor:
+    """Set the projections of the exits `depths` so that they come near where the deepest exit puts the texts.
+
+    pooled: as of `pooled_states`. Returns that: unit rows, float32 [n, dimension].
+    """
+    deepest = model.depths[-1]
+    wanted = F.normalize(model.exit_head(deepest).proj(pooled[deepest]), dim=-1)
+    for depth in depths:
+        middle, head = pooled[depth].mean(dim=0), model.exit_head(depth)
+        weight = ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
+        head.proj.weight.copy_(weight)
+        head.proj.bias.copy_(wanted.mean(dim=0) - weight @ middle)
+    return wanted
+
+
 def ridge(given: Tensor, wanted: Tensor) -> Tensor:
     """W [wanted's width, given's width] with given W^T near wanted: least squares with a penalty on W."""
     given, wanted = given.double(), wanted.double()

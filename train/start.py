@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
-from train.align import align_heads
+from train.align import align_heads, lay_exits, pooled_states
 from train.bags import words_of
 from train.data import Pair
 from train.exit0 import start_from
-from train.model import CheckpointError, ModularStarEncoder, load_checkpoint
+from train.model import CheckpointError, ModularStarConfig, ModularStarEncoder, load_checkpoint
 from train.pretrained import load_bert
 from train.tokenizer import load_tokenizer
 
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 # What of a configuration's model section is not the encoder's shape, and so applies to one that is given.
 SWITCHES = ("residual", "bag_dropout", "query_ground", "nested_dimensions", "exit0_tf")
 
+# Tokens of a text that heads are laid by.
+LONGEST = 128
+
 
 @dataclass(frozen=True, slots=True)
 class StartSettings:
     """How the heads of a given encoder are laid into exit 0's space."""
 
     aligned: int = 10_000  # texts looked at
-    gains: tuple[float, ...] = ()  # of the deeper exits, shallowest first, where they build on exit 0
+    # Of the deeper exits that are new, shallowest first, where they build on exit 0.
+    gains: tuple[float, ...] = ()
 
 
 def start_model(
@@ -45,7 +49,8 @@ def start_model(
     """The encoder of a configuration before training, and its tokenizer.
 
     backbone: a BERT-family folder of transformers, whose layers it has. init: a checkpoint, of exit 0 alone
-    or of a whole encoder to go on with. CheckpointError when they do not fit the configuration.
+    or of a whole encoder to go on with, which is given the configuration's exits. CheckpointError when they
+    do not fit the configuration.
     """
     place = init or tokenizer
     if place is None:
@@ -66,7 +71,7 @@ def start_model(
         return model, words
     if given and given.config.num_hidden_layers:
         if given.depths != exits:
-            raise CheckpointError(f"{init} has the exits {given.depths}, the configuration {exits}")
+            given = with_exits(given, exits, words, pairs, config.start)
         given.config.training = record or {}
         return given, words
     model = ModularStarEncoder(config.model_config(vocab_size=words.get_vocab_size(), training=record))
@@ -80,17 +85,65 @@ def start_model(
     return model, words
 
 
+def with_exits(
+    given: ModularStarEncoder,
+    exits: Sequence[int],
+    tokenizer: Tokenizer,
+    pairs: Sequence[Pair],
+    how: StartSettings,
+) -> ModularStarEncoder:
+    """A trained encoder with other exits: its own as they are, new ones laid where its deepest puts the texts
+    of pairs, layers above the deepest of `exits` cut off. `how.gains` are those of the new exits.
+
+    CheckpointError when there can be no such exits.
+    """
+    layers = given.config.num_hidden_layers
+    if not exits or max(exits) > layers or (0 in exits and 0 not in given.depths):
+        raise CheckpointError(
+            f"no exits {list(exits)} in an encoder of {layers} layers, exits {given.depths}"
+        )
+    new = [depth for depth in exits if depth not in given.depths]
+    if new:
+        given = _rebuilt(given, sorted({*given.depths, *new}))
+        lay_exits(given, pooled_states(given, tokenizer, _texts(pairs, how), LONGEST), new)
+        _set_gains(given, new, how.gains)
+    return _rebuilt(given, exits)
+
+
+def _rebuilt(model: ModularStarEncoder, exits: Sequence[int]) -> ModularStarEncoder:
+    """The same weights with these exits; heads that it has not are as new."""
+    layers = model.config.num_hidden_layers
+    deepest = max(layers if set(model.depths) <= set(exits) else 0, *exits)
+    config = model.config.to_dict() | {"exit_layers": list(exits), "num_hidden_layers": deepest}
+    if deepest < layers:
+        config["final_norm"] = False  # that of the last layer
+    try:
+        made = ModularStarEncoder(ModularStarConfig(**config))
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    own = made.state_dict()
+    made.load_state_dict(own | {name: w for name, w in model.state_dict().items() if name in own})
+    return made
+
+
 def _align(
     model: ModularStarEncoder, tokenizer: Tokenizer, pairs: Sequence[Pair], how: StartSettings
 ) -> None:
-    rng = random.Random(0)
-    some = [pairs[row] for row in rng.sample(range(len(pairs)), min(len(pairs), how.aligned // 2))]
-    align_heads(model, tokenizer, [text for pair in some for text in (pair.query, pair.code)])
-    deeper = [depth for depth in model.depths if depth]
-    if how.gains:
-        if len(how.gains) != len(deeper):
-            raise CheckpointError(f"{len(how.gains)} gains for the exits {deeper}")
-        for depth, gain in zip(deeper, how.gains, strict=True):
-            learned = model.exit_head(depth).gain
-            if learned is not None:
-                learned.data.fill_(gain)
+    align_heads(model, tokenizer, _texts(pairs, how), LONGEST)
+    _set_gains(model, [depth for depth in model.depths if depth], how.gains)
+
+
+def _texts(pairs: Sequence[Pair], how: StartSettings) -> list[str]:
+    rows = random.Random(0).sample(range(len(pairs)), min(len(pairs), how.aligned // 2))
+    return [text for row in rows for text in (pairs[row].query, pairs[row].code)]
+
+
+def _set_gains(model: ModularStarEncoder, depths: Sequence[int], gains: Sequence[float]) -> None:
+    if not gains:
+        return
+    if len(gains) != len(depths):
+        raise CheckpointError(f"{len(gains)} gains for the exits {list(depths)}")
+    for depth, gain in zip(depths, gains, strict=True):
+        learned = model.exit_head(depth).gain
+        if learned is not None:
+            learned.data.fill_(gain)

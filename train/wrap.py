@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
 from modstar_lsp.chunking import chunk_file, embedded_text
 from modstar_lsp.files import Unreadable, read_source, walk
-from train.align import pooled_states, ridge
+from train.align import lay_exits, pooled_states, ridge
 from train.bags import make_bags, pool
 from train.model import ModularStarEncoder
 from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
@@ -91,14 +90,7 @@ def fit_early_exits(model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequ
     """Lay every earlier exit of a wrapped encoder where its deepest puts the texts."""
     longest = min(LONGEST, model.config.max_position_embeddings)
     pooled = pooled_states(model, tokenizer, texts, longest, bf16=False)
-    deepest = model.depths[-1]
-    wanted = F.normalize(model.exit_head(deepest).proj(pooled[deepest]), dim=-1)
-    for depth in model.depths[:-1]:
-        if depth:
-            middle = pooled[depth].mean(dim=0)
-            weight = ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
-            model.exit_head(depth).proj.weight.copy_(weight)
-            model.exit_head(depth).proj.bias.copy_(wanted.mean(dim=0) - weight @ middle)
+    wanted = lay_exits(model, pooled, [depth for depth in model.depths[:-1] if depth])
     if 0 in model.depths and model.bag.table is not None:
         heard = of_words(tokenizer)
         bags = make_bags(texts, heard)
