@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ BM25_WEIGHT = 0.3
 # Shares of an index that the deepest exit has reached, the rest being at the shallowest.
 DEEPENED = (0.25, 0.5, 0.75)
 METRICS = ("nDCG@10", "MRR@10", "recall@1", "recall@10")
+# Languages with fewer queries are left out of the table by language.
+LEAST_QUERIES = 30
 # Sets whose queries share few words with the code: what a model is for.
 FEW_SHARED_WORDS = ("cosqa_dev", "concode_dev", "nl2bash")
 # BM25 solves these: a smoke test, and no part of the means.
@@ -65,9 +68,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One system on one set: each metric's value per query."""
+    """One system on one set: each metric's value per query, and the language each query wants."""
 
     values: dict[str, metrics.Floats]
+    wanted: tuple[str, ...]
 
 
 def plan(flat: FlatSet, sample: int = SAMPLE, seed: int = SEED) -> Task:
@@ -124,7 +128,8 @@ def score(flat: FlatSet, task: Task, system: System) -> Outcome:
             "nDCG@10": metrics.ndcg(gains, ideal, K),
             "recall@1": metrics.recall(gains, np.minimum(relevant, 1), 1),
             "recall@10": metrics.recall(gains, relevant, K),
-        }
+        },
+        task.wanted,
     )
 
 
@@ -326,6 +331,24 @@ class Report:
             )
         self._add("nDCG@10 across exits, mean of the sets", ["", *(f"code at {e}" for e in exits)], rows)
 
+    def by_language(self, systems: Sequence[str]) -> None:
+        """A row a language of the code: nDCG@10 over the queries of all sets together."""
+        members = self.groups[self._all]
+        wanted = np.array([language for name in members for language in self.outcomes[name]["BM25"].wanted])
+        rows, kept = [], {}
+        for language, count in sorted(Counter(wanted.tolist()).items()):
+            if count < LEAST_QUERIES:
+                continue
+            found = {}
+            for system in systems:
+                values = np.concatenate([self.outcomes[name][system].values["nDCG@10"] for name in members])
+                found[system] = metrics.interval(values[wanted == language])
+            rows.append([language, str(count), *map(str, found.values())])
+            kept[language] = {system: _plain(around) for system, around in found.items()}
+        title = "nDCG@10 [95 % bootstrap interval] by the language of the code"
+        self._add(title, ["language", "queries", *systems], rows)
+        self.record.results["languages"] = kept
+
     def _add(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self.record.tables.append(table(title, header, rows))
 
@@ -363,6 +386,7 @@ def report(
     published = [name for one in contenders.baselines for name in (one, f"{one} + BM25")]
     for metric in METRICS:
         told.levels(metric, ["BM25", *own])
+    told.by_language(["BM25", *contenders.baselines, *(f"exit {depth}" for depth in exits)])
     if own:
         told.differences("nDCG@10 minus BM25's, paired", {name: (name, "BM25") for name in own})
     if published:

@@ -76,13 +76,12 @@ def rows_of(config: TrainConfig, hard: bool, windows: bool, trained: Sequence[in
     learn.
     """
     exits: list[int] = list(config.model["exit_layers"])
-    rows = [
-        Row(EVERYTHING, {}),
-        Row("without distillation", {"fit": {"distil": 0.0}}),
-        Row("without mixed exits", {"fit": {"mixed": 0.0}}),
-    ]
+    rows = [Row(EVERYTHING, {}), Row("without distillation", {"fit": {"distil": 0.0}})]
+    if config.fit.mixed:
+        rows.append(Row("without mixed exits", {"fit": {"mixed": 0.0}}))
+    rows += [_alone(config, e, trained) for e in exits if e]
     if trained:
-        return rows + [_alone(config, e, trained) for e in exits if e]
+        return rows
     if 0 in exits:
         deeper = [e for e in exits if e]
         weights = {"exit_weights": config.fit.exit_weights[1:]} if config.fit.exit_weights else {}
@@ -91,31 +90,15 @@ def rows_of(config: TrainConfig, hard: bool, windows: bool, trained: Sequence[in
             "fit": weights,
             "start": {"gains": ()},
         }
-        rows += _bare(Row("without exit 0", changes), deeper)
+        rows.append(Row("without exit 0", changes))
     rows.append(Row("without renaming", {"augmentation": {"rename": 0.0, "identifiers": 0.0}}))
     if hard:
         rows.append(Row("without hard negatives", {}, hard=False))
-    rows += [_alone(config, e) for e in exits if e]
     if windows:
         pretrained = "pre-trained on windows"
         rows.append(Row(pretrained, {}, windows=True))
         without = {"pretrain": {"icc": 0.0}}
         rows.append(Row(f"{pretrained}, without in-context loss", without, windows=True, beside=pretrained))
-    return rows
-
-
-def _bare(bare: Row, exits: Sequence[int]) -> list[Row]:
-    """The run without exit 0, the paper's own setting, and what distillation is worth there."""
-    untaught = bare.changes["fit"] | {"distil": 0.0}
-    changes = bare.changes | {"fit": untaught}
-    rows = [bare, Row(f"{bare.name}, without distillation", changes, beside=bare.name)]
-    for e in exits:
-        alone = {
-            "model": bare.changes["model"] | {"exit_layers": [e]},
-            "fit": untaught | {"mixed": 0.0, "exit_weights": ()},
-            "start": bare.changes["start"],
-        }
-        rows.append(Row(f"{bare.name}, exit {e} alone", alone, beside=bare.name, shown=(e,)))
     return rows
 
 

@@ -163,6 +163,23 @@ def test_what_is_scored_beside_bm25_has_its_tables(text_to_code: Path) -> None:
     assert set(record.results["sets"]["toy_t2c"]["systems"]) >= {"other + BM25", "exit 2 fp32", "50% at 2"}
 
 
+def test_a_language_with_enough_queries_has_a_row(
+    text_to_code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat, "LEAST_QUERIES", 2)
+    toy = load_flat(text_to_code, "toy_t2c")
+    contenders = flat.Contenders(bundle=flat.Embeddings(WordsEncoder()), exits=[0])
+    record = Record(what="flat", command="", bundle="", inputs={})
+    outcomes = {toy.name: flat.evaluate(toy, contenders)}
+    flat.report(record, [toy], outcomes, contenders)
+    found = record.results["languages"]
+    assert set(found) == {"python"}  # java has one
+    python = [language == "python" for language in outcomes[toy.name]["exit 0"].wanted]
+    assert found["python"]["exit 0"]["mean"] == pytest.approx(
+        outcomes[toy.name]["exit 0"].values["nDCG@10"][python].mean(), abs=1e-4
+    )
+
+
 def test_a_set_that_bm25_solves_is_no_part_of_the_means(text_to_code: Path) -> None:
     toy = load_flat(text_to_code, "toy_t2c")
     sets = [replace(toy, name=name) for name in ("cosqa_dev", "nl2bash", *flat.SATURATED)]
