@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="two more rows: pre-trained on these, with and without the in-context loss",
     )
+    one.add_argument("--row", action="append", metavar="NAME", help="only this row; may be repeated")
     one.add_argument("--steps", type=int, default=0, help="of every run (default: the configuration's)")
     one.add_argument("--eval", type=Path, required=True, help="folder of the flat sets")
     one.add_argument("--sample", type=int, default=100, help="queries a set, 0 for all (default %(default)s)")

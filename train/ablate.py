@@ -23,7 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from bench.metrics import Interval, interval_of_means
-from train.config import TrainConfig
+from train.config import ConfigError, TrainConfig
 from train.data import Pair
 from train.evaluate import FlatSet, encode_sets, load_flat_sets, score_vectors, smaller
 from train.loop import Fit
@@ -124,7 +124,7 @@ def ablate(
 ) -> Ablation:
     """Run what is missing of the table, and make it."""
     trained = _trained(chosen)
-    rows = rows_of(config, hard is not None, windows is not None, trained)
+    rows = _chosen(rows_of(config, hard is not None, windows is not None, trained), chosen.row)
     sets = [smaller(one, chosen.documents) for one in load_flat_sets(chosen.eval, chosen.sample)]
     found: dict[str, RowScores] = {}
     for row in rows:
@@ -140,6 +140,16 @@ def ablate(
     if trained:
         remarks += f" Every row starts from one trained encoder, whose exits are {trained}."
     return Ablation(tables, _result(done, found), told, remarks, len(done) == len(rows))
+
+
+def _chosen(rows: Sequence[Row], names: Sequence[str] | None) -> list[Row]:
+    if names is None:
+        return list(rows)
+    known = [row.name for row in rows]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no row {name!r}; there are: {'; '.join(known)}")
+    return [row for row in rows if row.name in names]
 
 
 def _trained(chosen: argparse.Namespace) -> list[int]:

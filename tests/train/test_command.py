@@ -94,6 +94,10 @@ def test_the_ablation_runs_each_row_once(tmp_path: Path, capsys: pytest.CaptureF
     assert (out / "without-exit-0" / "row.json").is_file()
     assert main(told) == 0  # nothing is run again
     assert "==" not in capsys.readouterr().out
+    assert main([*told, "--row", "everything"]) == 0
+    assert "without" not in capsys.readouterr().out.partition("| nDCG@10 |")[2]
+    assert main([*told, "--row", "without sleep"]) == 2
+    assert "no row 'without sleep'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
