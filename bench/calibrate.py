@@ -114,11 +114,10 @@ def fitted(examples: Examples, before: Calibration) -> Calibration:
     threshold = float(answered[int((1 - KEEP) * len(answered))])
     foreign = likely[first & ~home]
     refused = float((foreign < threshold).mean()) if foreign.size else 0.0
-    found = Calibration(
-        float(weights[-1]),
-        {name: float(weight) for name, weight in zip(FEATURES, weights[:-1], strict=True)},
-        threshold,
-        before.dense,
+    found = before._replace(
+        bias=float(weights[-1]),
+        weights={name: float(weight) for name, weight in zip(FEATURES, weights[:-1], strict=True)},
+        threshold=threshold,
     )
     print(f"exit {examples.exit}: {json.dumps(found.to_manifest(), indent=2)}")
     print(f"{len(rows)} hits; of the right first hits {KEEP:.0%} stay above the threshold;")
@@ -132,11 +131,14 @@ def fitted(examples: Examples, before: Calibration) -> Calibration:
     return found
 
 
-def monotone_logistic(rows: Rows, right: Rows) -> Rows:
-    """Weights [features + 1], the bias last, none of the others negative."""
+def monotone_logistic(rows: Rows, right: Rows, counts: Rows | None = None) -> Rows:
+    """Weights [features + 1], the bias last, none of the others negative.
+
+    counts: how often each row counts, once by default.
+    """
     kept = np.arange(rows.shape[1])
     while True:
-        fitted = logistic(rows[:, kept], right)
+        fitted = logistic(rows[:, kept], right, counts)
         if (fitted[:-1] >= 0).all():
             weights = np.zeros(rows.shape[1] + 1)
             weights[[*kept, -1]] = fitted
@@ -144,15 +146,18 @@ def monotone_logistic(rows: Rows, right: Rows) -> Rows:
         kept = np.delete(kept, int(fitted[:-1].argmin()))
 
 
-def logistic(rows: Rows, right: Rows, ridge: float = 1e-3, steps: int = 100) -> Rows:
+def logistic(
+    rows: Rows, right: Rows, counts: Rows | None = None, ridge: float = 1e-3, steps: int = 100
+) -> Rows:
     """Weights [features + 1], the bias last, by Newton's method on the regularised likelihood."""
     x = np.c_[rows, np.ones(len(rows))]
+    each = np.ones(len(rows)) if counts is None else counts
     weights = np.zeros(x.shape[1])
     penalty = ridge * len(rows) * np.diag([*[1.0] * rows.shape[1], 0.0]) / 100
     for _ in range(steps):
         p = 1 / (1 + np.exp(-x @ weights))
-        gradient = x.T @ (p - right) + penalty @ weights
-        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + penalty, gradient)
+        gradient = x.T @ (each * (p - right)) + penalty @ weights
+        step = np.linalg.solve((x * (each * p * (1 - p))[:, None]).T @ x + penalty, gradient)
         weights -= step
         if np.abs(step).max() < 1e-8:
             break

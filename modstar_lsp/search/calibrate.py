@@ -5,12 +5,14 @@ Both differ between models and between the exits of one, so a bundle carries a c
 The raw score orders hits within one question; it says little between questions, because parts of it are
 shares of the best. The probability is a logistic function of what a hit has in absolute terms, fitted on the
 development questions asked in their own repository (the right file is positive) and in others (nothing is).
-`python -m bench.tune` finds the weight of the cosine again, `python -m bench.calibrate` the probability.
+Find-similar has another one: how likely a hit is the selected code, whatever was renamed or rewritten in it.
+`python -m bench.tune` finds the weight of the cosine again, `python -m bench.calibrate` and
+`python -m bench.calibrate_similar` the probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,17 +22,22 @@ from modstar_lsp.errors import BundleError
 
 Floats = NDArray[np.float32]
 
+# What find-similar weighs; see `likeness_features`.
+LIKENESS = ("cosine", "rare", "shared")
+
 
 class Calibration(NamedTuple):
     """dense: the weight of the cosine in the ranking.  bias, weights: of each absolute feature.
 
-    threshold: the probability below which a hit is no good match.
+    threshold: the probability below which a hit is no good match.  similar: that of find-similar, whose own
+    `dense` says nothing; None in bundles that have none.
     """
 
     bias: float
     weights: Mapping[str, float]
     threshold: float
     dense: float
+    similar: Calibration | None = None
 
     def probability(self, columns: Mapping[str, Floats]) -> Floats:
         """float32 [m] in 0..1 from one column [m] per feature of `weights`."""
@@ -48,9 +55,18 @@ class Calibration(NamedTuple):
         if not manifest:
             return DEFAULT
         found = manifest if "bias" in manifest else _at(manifest, exit)
+        similar = found.get("similar")
+        return cls._read(found, DEFAULT.weights)._replace(
+            similar=None if similar is None else cls._read(similar, LIKENESS)
+        )
+
+    @classmethod
+    def _read(cls, found: Any, features: Collection[str]) -> Calibration:
+        if not isinstance(found, Mapping):
+            raise BundleError(_DAMAGED)
         weights = found.get("weights")
         numbers = [found.get("bias"), found.get("threshold"), found.get("dense", DEFAULT.dense)]
-        if not isinstance(weights, Mapping) or not set(weights) <= set(DEFAULT.weights):
+        if not isinstance(weights, Mapping) or not set(weights) <= set(features):
             raise BundleError("the model's calibration is of another version: calibrate or export it again")
         if not all(isinstance(number, int | float) for number in (*numbers, *weights.values())):
             raise BundleError(_DAMAGED)
@@ -59,11 +75,15 @@ class Calibration(NamedTuple):
 
     def to_manifest(self) -> dict[str, Any]:
         """What `from_manifest` reads."""
+        similar = {}
+        if self.similar is not None:
+            similar["similar"] = {k: v for k, v in self.similar.to_manifest().items() if k != "dense"}
         return {
             "dense": round(self.dense, 3),
             "bias": round(self.bias, 4),
             "weights": {name: round(weight, 4) for name, weight in self.weights.items()},
             "threshold": round(self.threshold, 4),
+            **similar,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.errors import QueryError
-from modstar_lsp.search.lexical import bm25
+from modstar_lsp.index.terms import text_counts
+from modstar_lsp.search.lexical import bm25, idf_of
 from modstar_lsp.search.query import Query, name_parts
 from modstar_lsp.search.ranking import Candidates, Terms
 
@@ -24,10 +26,14 @@ DENSE_CANDIDATES = 120
 FILE_CANDIDATES = 40
 # Find-similar searches for the rarest words of the selection; more only add common ones.
 TELLING_TERMS = 24
+# Terms in common by chance: less than these many say little, as they stand in any file.
+FEW = 4
 
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+_NOWHERE = np.zeros(0, np.int32), np.zeros(0, np.float32)
 
 
 def pool(
@@ -110,6 +116,32 @@ def telling_terms(snapshot: View, words: Sequence[str]) -> tuple[str, ...]:
     found = snapshot.postings(distinct)
     rare = sorted((term for term in distinct if term in found), key=lambda term: len(found[term][0]))
     return tuple(rare[:TELLING_TERMS]) or tuple(distinct[:TELLING_TERMS])
+
+
+def likeness_features(snapshot: View, code: str, found: Candidates) -> dict[str, Floats]:
+    """What each candidate has that compares between selections, by the names in `LIKENESS`.
+
+    `rare` is the share of the weight of the terms of `code` that the chunk holds, where rare ones weigh most.
+    `shared` is the share of the terms of `code` or of the chunk, whichever has fewer, that both have: the
+    copy of a function may be a part of a chunk, or divided into some.
+    """
+    words, wholes = text_counts(code)
+    counts = Counter(words) + Counter(wholes)
+    postings = snapshot.postings(counts)
+    both, held = np.zeros((2, snapshot.n), np.float32)
+    total = 0.0
+    for term, times in counts.items():
+        rows, found_times = postings.get(term, _NOWHERE)
+        weight = idf_of(snapshot.n, rows.size)
+        total += weight
+        both[rows] += np.minimum(found_times, times)
+        held[rows] += weight
+    fewer = np.minimum(counts.total(), snapshot.lengths[found.rows])
+    return {
+        "cosine": found.dense,
+        "rare": held[found.rows] / max(total, 1e-6),
+        "shared": both[found.rows] / (fewer + FEW),
+    }
 
 
 def elsewhere(snapshot: View, origin: tuple[str, int, int], allowed: Mask | None) -> Mask:

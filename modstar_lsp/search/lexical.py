@@ -86,14 +86,14 @@ def bm25(snapshot: View, terms: Sequence[str]) -> LexicalScores:
         if not weights:
             continue
         held, tf = sums.of([(found[form][0], weight * found[form][1]) for form, weight in weights.items()])
-        idf[term] = _idf(snapshot.n, held.size)
+        idf[term] = idf_of(snapshot.n, held.size)
         chunks[held] += idf[term] * tf * (K1 + 1) / (tf + _length_norm(snapshot.lengths[held], chunk_mean))
         coverage[held] += idf[term]
         file_tf = np.bincount(snapshot.file_of[held], tf, n_files).astype(np.float32)
         holders = np.flatnonzero(file_tf)
         tf = file_tf[holders]
         saturated = tf * (K1 + 1) / (tf + _length_norm(snapshot.file_lengths[holders], file_mean))
-        files[holders] += _idf(n_files, holders.size) * saturated
+        files[holders] += idf_of(n_files, holders.size) * saturated
     return LexicalScores(chunks, files, coverage / max(sum(idf.values()), 1e-6), idf)
 
 
@@ -118,7 +118,8 @@ class _Sums:
         return rows, totals
 
 
-def _idf(n: int, holders: int) -> float:
+def idf_of(n: int, holders: int) -> float:
+    """The weight of a word that `holders` of `n` chunks hold; most for one that none holds."""
     return float(np.log1p((n - holders + 0.5) / (holders + 0.5)))
 
 

@@ -14,7 +14,7 @@ from modstar_lsp.encoder import Encoder
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.search.calibrate import Calibration
-from modstar_lsp.search.candidates import elsewhere, filtered, pool, telling_terms
+from modstar_lsp.search.candidates import elsewhere, filtered, likeness_features, pool, telling_terms
 from modstar_lsp.search.query import MAX_WORDS, Query, analyse
 from modstar_lsp.search.ranking import (
     RULES,
@@ -61,8 +61,8 @@ class Hit(NamedTuple):
     """One place that answers.
 
     path: relative to the workspace, with `/`.  start_line, end_line: 1-based, inclusive.  score: how
-    likely it is to be what was asked for, 0..1, calibrated on the development sets.  explanation: the
-    addends of the raw score by rule.
+    likely it is to be what was asked for, or the same as what was selected, 0..1, calibrated on the
+    development sets.  explanation: the addends of the raw score by rule.
     """
 
     path: str
@@ -127,8 +127,21 @@ def similar(
     Raises QueryError when `code` holds no word.
     """
     options = options or Options()
-    _check(options)
     begin = time.perf_counter()
+    query, found = gather_similar(snapshot, encoder, code, options, origin)
+    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
+    if calibration.similar is not None:
+        calibration = calibration.similar
+        likely = calibration.probability(likeness_features(snapshot, code, found))
+        found = found._replace(likeness=likely)
+    return _ranked(snapshot, query, found, options, calibration, SIMILAR_WEIGHTS, begin)
+
+
+def gather_similar(
+    snapshot: View, encoder: Encoder, code: str, options: Options, origin: tuple[str, int, int] | None = None
+) -> tuple[Query, Candidates]:
+    """What `similar` ranks: the selection as a query, and the unranked candidates."""
+    _check(options)
     words = split_words(code)
     if not words:
         raise QueryError("the selected code holds no words: select some lines of code")
@@ -137,9 +150,7 @@ def similar(
     if origin is not None:
         allowed = elsewhere(snapshot, origin, allowed)
     vector = encoder.encode([code], options.exit or 0, "code")[0] if options.dense else None
-    found = pool(snapshot, query, vector, allowed, lexical=options.lexical, names=False)
-    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
-    return _ranked(snapshot, query, found, options, calibration, SIMILAR_WEIGHTS, begin)
+    return query, pool(snapshot, query, vector, allowed, lexical=options.lexical, names=False)
 
 
 def _check(options: Options) -> None:
@@ -170,10 +181,15 @@ def _ranked(
     rules = _rules(options, weights)
     addends = _addends(found, query, rules, weights)
     best = _spread_over_files(addends.sum(axis=1), found.files)[: options.k]
-    likely = calibration.probability(absolute_features(found, query, best))
+    if found.likeness is None:
+        likely = calibration.probability(absolute_features(found, query, best))
+    else:
+        likely = found.likeness[best]
     likely = np.minimum.accumulate(likely) if likely.size else likely
     threshold = options.min_score
-    if threshold is None:  # the first hit decides whether there is an answer; then weaker ones may follow
+    if threshold is None and found.likeness is not None:  # each hit is like the selection or is not
+        threshold = calibration.threshold
+    elif threshold is None:  # the first decides whether there is an answer; then weaker ones may follow
         answered = likely.size and likely[0] >= calibration.threshold
         threshold = FOLLOWERS * calibration.threshold if answered else calibration.threshold
 

@@ -33,6 +33,13 @@ def test_one_for_all_exits_is_read_as_older_bundles_have_it() -> None:
     assert Calibration.from_manifest(manifest, 4) == DEFAULT._replace(threshold=0.4)
 
 
+def test_find_similar_has_one_of_its_own_where_the_bundle_says_so() -> None:
+    own = Calibration(-4.0, {"shared": 5.0}, 0.3, DEFAULT.dense)
+    manifest = {"0": calibration(similar=own), "4": calibration()}
+    assert Calibration.from_manifest(manifest, 0).similar == own
+    assert Calibration.from_manifest(manifest, 4).similar is None
+
+
 def test_a_bundle_without_any_gets_the_default() -> None:
     assert Calibration.from_manifest({}, 4) is DEFAULT
 
@@ -47,6 +54,9 @@ def test_a_bundle_without_any_gets_the_default() -> None:
         {"0": calibration() | {"dense": "much"}},
         {"0": {"dense": 0.1}},
         calibration() | {"threshold": None},
+        calibration() | {"similar": 0.5},
+        calibration() | {"similar": {"bias": 1.0, "threshold": 0.3, "weights": {"place": 1.0}}},
+        calibration() | {"similar": {"bias": 1.0, "weights": {"shared": 1.0}}},
     ],
 )
 def test_what_is_no_calibration_is_an_error_of_one_line(manifest: dict[str, Any]) -> None:

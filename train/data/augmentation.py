@@ -139,20 +139,20 @@ def rename(code: str, name: str, new: str) -> str:
     return re.sub(rf"(?<!\w){re.escape(last)}(?!\w)", new, code)
 
 
-def rename_identifiers(code: str, language: str, rng: random.Random) -> str:
-    """Every identifier that stands FREQUENT times or more replaced by a made-up one, the same one throughout.
+def rename_identifiers(code: str, language: str, rng: random.Random, frequent: int = FREQUENT) -> str:
+    """Every identifier that stands `frequent` times or more replaced by a made-up one, the same throughout.
 
     Different names stay different, and no made-up name meets one that is there. Keywords, strings and
     comments stay. What is only ever asked of something (`np.array`) is not counted: it names a library.
     """
     pattern = _tokens(language)
     counts = Counter(match[2] for match in pattern.finditer(code) if match[2])
-    frequent = [name for name, count in counts.items() if count >= FREQUENT and name not in _KEYWORDS]
-    if not frequent:
+    names = [name for name, count in counts.items() if count >= frequent and name not in _KEYWORDS]
+    if not names:
         return code
     taken = set(_ANY_NAME.findall(code))
     new: dict[str, str] = {}
-    for name in frequent:
+    for name in names:
         while (made := _made_up(name, rng)) in taken or made in _KEYWORDS:
             pass
         taken.add(made)

@@ -1,7 +1,7 @@
 """How alike two pieces of code are, word by word: what can be seen, whatever a model thinks of them.
 
-The score of a hit is no measure of that. It is the probability of an answer to a question, and falls with the
-rank: of definitions that are nine tenths the same, the second may have .4.
+The score of a hit is no measure of that. It is the probability that the hit is the selected code again, which
+differs between models and never rises with the rank: behind a false friend even a copy has no more.
 """
 
 from __future__ import annotations
