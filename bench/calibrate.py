@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.asking import REPO_SETS, SETS, Sources, ask, deepen_where_asked
+from bench.options import depths, numbers
 from bench.record import progress
 from bench.sets import RepoSet, SetError, load_repos
 from export.manifest import update_manifest
@@ -170,19 +171,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--eval", type=Path, required=True, help="folder of the development sets")
     parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
     parser.add_argument("--bundle", type=Path, default=DEFAULT_FOLDER, help="bundle to calibrate")
-    parser.add_argument("--exits", default="", help="depths, e.g. 0,4 (default: all that the bundle has)")
+    parser.add_argument(
+        "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
+    )
     parser.add_argument("--index-dir", type=Path, help="keep the indexes here, for other benchmarks too")
     parser.add_argument("--write", action="store_true", help="write the result into the bundle's manifest")
     args = parser.parse_args(argv)
     try:
         bundle = open_bundle(args.bundle)
-        depths = [exit.depth for exit in bundle.exits]
-        found = {depth: Calibration.from_manifest(bundle.calibration, depth) for depth in depths}
-        wanted = [int(depth) for depth in args.exits.split(",")] if args.exits else depths
+        found = {
+            exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
+        }
         with tempfile.TemporaryDirectory() as scratch:
             sources = Sources(args.eval, args.trees, args.bundle, args.index_dir or Path(scratch))
-            for exit in wanted:
-                depth = bundle.exit(exit).depth
+            for depth in depths(args.exits, bundle):
                 found[depth] = fitted(collect(sources, depth, found[depth]), found[depth])
     except (SetError, ModstarError) as error:
         print(f"bench.calibrate: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.calibrate import monotone_logistic
+from bench.options import depths, numbers
 from bench.record import Record, command_line, progress, table
 from bench.sets import SetError, load_flat, load_repos
 from export.manifest import update_manifest
@@ -284,17 +285,8 @@ def left_out(found: Sequence[Case]) -> list[Case]:
         calibration = fit([case for case in found if folds[case.tree] != fold] or found)
         for case in found:
             if folds[case.tree] == fold:
-                likeness = likely(calibration, case)
-                judged.append(
-                    Case(
-                        case.tree,
-                        case.home,
-                        case.query,
-                        case.found._replace(likeness=likeness),
-                        case.rows,
-                        case.kinds,
-                    )
-                )
+                found_so = case.found._replace(likeness=likely(calibration, case))
+                judged.append(replace(case, found=found_so))
     return judged
 
 
@@ -363,7 +355,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--eval", type=Path, required=True, help="folder of the development sets")
     parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
     parser.add_argument("--bundle", type=Path, default=DEFAULT_FOLDER, help="bundle to calibrate")
-    parser.add_argument("--exits", default="", help="depths, e.g. 0,4 (default: all that the bundle has)")
+    parser.add_argument(
+        "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
+    )
     parser.add_argument("--write", action="store_true", help="write the result into the bundle's manifest")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results", help="where the record goes"
@@ -381,7 +375,6 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     calibrations = {
         exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
     }
-    exits = [int(depth) for depth in args.exits.split(",")] if args.exits else list(calibrations)
     with tempfile.TemporaryDirectory(prefix="modstar-similar-") as scratch:
         folder = Path(scratch)
         repos = load_repos(args.eval, REPOS, args.trees)
@@ -395,7 +388,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
             f"scores are of trees left out of the fit, in {FOLDS} folds, capped by the hits before, as shown",
             f"shown: at the threshold; {REFUSED:.0%} of the selections find nothing in another repository",
         ]
-        for exit in (bundle.exit(exit).depth for exit in exits):
+        for exit in depths(args.exits, bundle):
             found = list(cases(laid_out, folder, folder / "indexes", args.bundle, exit))
             calibrations[exit] = calibrations[exit]._replace(similar=fit(found))
             fitted = calibrations[exit].to_manifest()["similar"]

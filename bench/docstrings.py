@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.metrics import interval
+from bench.options import numbers
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace
@@ -129,10 +130,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trees", type=Path, required=True, help="folder of the repositories' trees")
     parser.add_argument("--repos", default=",".join(REPOS), help="trees to use (default: %(default)s)")
     parser.add_argument("--bundle", type=Path, help="bundle (default: the one that ships)")
-    parser.add_argument("--exits", default="0", help="depths, e.g. 0,4 (default: %(default)s)")
+    parser.add_argument("--exits", type=numbers, default=(0,), help="depths, e.g. 0,4 (default: 0)")
     args = parser.parse_args(argv)
     repos = args.repos.split(",")
-    exits = sorted({0, *(int(exit) for exit in args.exits.split(","))})
+    exits = sorted({0, *args.exits})
     ranks: dict[str, list[float]] = {}
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from bench import metrics
 from bench.baselines import Baseline, BaselineError, CheckpointEncoder
 from bench.bm25 import PlainBM25
+from bench.options import numbers
 from bench.record import Record, command_line, progress, table
 from bench.sets import FlatSet, SetError, flat_set_names, load_flat
 from bench.vectors import Embeddings, VectorCache
@@ -428,13 +429,6 @@ def _signed(around: metrics.Interval) -> str:
     return f"{around.mean:+.3f} [{around.low:+.3f}, {around.high:+.3f}]"
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0,4,6") from None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.flat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -445,10 +439,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--sample", type=int, default=SAMPLE, help="queries a set; 0 = all (%(default)s)")
     add("--seed", type=int, default=SEED)
     add("--bundle", type=Path, metavar="DIR", help='a bundle; "default" is the packaged one')
-    add("--exits", type=_numbers, default=(), help="depths, e.g. 0,2,4 (all of the bundle)")
+    add("--exits", type=numbers, default=(), help="depths, e.g. 0,2,4 (all of the bundle)")
     what = "the bundle's checkpoint: what the bundle loses to it (needs the extra `train`)"
     add("--checkpoint", type=Path, metavar="DIR", help=what)
-    add("--dimensions", type=_numbers, default=(), help="also the exits' vectors cut, e.g. to 128,64 values")
+    add("--dimensions", type=numbers, default=(), help="also the exits' vectors cut, e.g. to 128,64 values")
     add("--deepened", action="store_true", help="also an index that the deepest exit has reached in part")
     add("--matrix", action="store_true", help="also every exit's query against every exit's code")
     what = (

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from bench import metrics
 from bench.asking import DOCSTRINGS, REPO_SETS, SETS, Answer, Sources, ask, deepen_where_asked
+from bench.options import depths, numbers
 from bench.record import Record, command_line, progress, table
 from bench.sets import SetError, load_repos
 from export.manifest import update_manifest
@@ -432,7 +433,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--bundle", type=Path, default=DEFAULT_FOLDER, help="bundle to tune (the packaged one)"
     )
-    parser.add_argument("--exits", default="", help="depths, e.g. 0,4 (all that the bundle has)")
+    parser.add_argument(
+        "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
+    )
     parser.add_argument("--sets", default=",".join(SETS), help="sets to ask (%(default)s)")
     parser.add_argument(
         "--keep", type=Path, metavar="FILE", help="what was asked: read it if there, else write it"
@@ -454,8 +457,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     bundle = open_bundle(args.bundle)
-    exits = [int(depth) for depth in args.exits.split(",")] if args.exits else [e.depth for e in bundle.exits]
-    exits = [bundle.exit(exit).depth for exit in sorted(exits)]
+    exits = sorted(depths(args.exits, bundle))
     names = [name for name in args.sets.split(",") if name]
     if unknown := set(names) - set(SETS):
         raise SetError(f"no set is called {', '.join(sorted(unknown))}: there are {', '.join(SETS)}")

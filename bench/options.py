@@ -1,0 +1,20 @@
+"""What several benchmarks read from their command lines."""
+
+from __future__ import annotations
+
+import argparse
+
+from modstar_lsp.encoder import Bundle
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them, for argparse."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0,4,6") from None
+
+
+def depths(asked: tuple[int, ...], bundle: Bundle) -> list[int]:
+    """The exits that were asked for, all when none was. Raises BundleError for one that is not there."""
+    return [bundle.exit(depth).depth for depth in asked] or [exit.depth for exit in bundle.exits]
