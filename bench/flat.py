@@ -467,7 +467,9 @@ def _contenders(args: argparse.Namespace) -> tuple[Contenders, str, dict[str, st
 
         opened = open_bundle(None if str(args.bundle) == "default" else args.bundle)
         digest = opened.digest
-        bundle = Embeddings(Encoder(opened, threads=args.threads or None), digest, cache)
+        bundle = Embeddings(
+            Encoder(opened, threads=args.threads or None, dimension=opened.dimension), digest, cache
+        )
         exits = exits or tuple(one.depth for one in opened.exits)
         if args.checkpoint:
             checkpoint = CheckpointEncoder(args.checkpoint, opened.max_tokens)

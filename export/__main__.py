@@ -21,7 +21,7 @@ def _depths(text: str) -> tuple[int, ...]:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 8:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens (8 or more)")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 8 or more")
     return int(text)
 
 
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--name", default="", help="the bundle's name (default: the checkpoint folder's)")
     add("--licence", default="Apache-2.0", help="licence of the weights (default: %(default)s)")
     add("--max-tokens", type=_positive, default=512, help="longest text (default: %(default)s)")
+    add("--indexed", type=_positive, metavar="N", help="values of a row that an index keeps (default: all)")
     texts = "texts to validate on, parted by blank lines (default: the project's own sources)"
     add("--validate", type=Path, metavar="FILE", help=texts)
     gate = "how near each exit must come to torch: strict, or foreign, for an encoder as others published it"
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     name=options.name,
                     licence=options.licence,
                     max_tokens=options.max_tokens,
+                    indexed=options.indexed,
                     texts=options.validate,
                     fidelity=options.fidelity,
                     force=options.force,

@@ -36,6 +36,7 @@ class Options:
     name: str = ""  # "": the checkpoint folder's
     licence: str = "Apache-2.0"
     max_tokens: int = DEFAULT_MAX_TOKENS
+    indexed: int | None = None  # values of a row that an index keeps; None: all
     texts: Path | None = None
     fidelity: str = "strict"  # one of export.validate.GATES
     force: bool = False
@@ -52,6 +53,8 @@ def export_bundle(
     texts, queries = read_texts(options.texts)
     checkpoint = load_checkpoint(source)
     depths = _chosen(checkpoint, options.exits)
+    if options.indexed and options.indexed > checkpoint.config.dimension:
+        raise ExportError(f"--indexed {options.indexed}: a row has {checkpoint.config.dimension} values")
     max_tokens = min(options.max_tokens, checkpoint.config.max_position_embeddings)
     with _replacing(target) as folder:
         fields = _write_parts(checkpoint, depths, max_tokens, options, texts, folder)
@@ -74,7 +77,8 @@ def check_bundle(folder: Path) -> str:
             raise ExportError(f"{folder}: exit {candidate.depth} answers with nothing")
     depths = ", ".join(str(candidate.depth) for candidate in bundle.exits)
     size = f"{sum(record.bytes for record in bundle.files.values()) / 1e6:.1f} MB"
-    what = f"exits {depths}, dimension {bundle.dimension}, {size}"
+    indexed = f" ({bundle.indexed} indexed)" if bundle.indexed < bundle.dimension else ""
+    what = f"exits {depths}, dimension {bundle.dimension}{indexed}, {size}"
     return f"{bundle.name} {bundle.version}: {what}, every digest right"
 
 
@@ -132,6 +136,7 @@ def _write_parts(
         "version": __version__,
         "licence": options.licence,
         "dimension": config.dimension,
+        **({"indexed": options.indexed} if options.indexed else {}),
         "max_tokens": max_tokens,
         "prompts": {role: config.training.get("prompts", {}).get(role, "") for role in ("code", "query")},
         "paired_prompts": bool(config.training.get("paired_prompts", False)),
@@ -160,7 +165,7 @@ def _validate(
 ) -> dict[str, Any]:
     """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails."""
     bundle = open_bundle(folder)
-    bag = Encoder(bundle).encode
+    bag = Encoder(bundle, dimension=bundle.dimension).encode
     candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), bag)] if checkpoint.has_exit0 else []
     if bundle.exits[1:]:
         from modstar_lsp.encoder.graph import GraphExit

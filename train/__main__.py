@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--teacher", type=Path, help="a BERT-like transformers folder whose word vectors to start from"
     )
+    one.add_argument("--init", type=Path, help="a checkpoint whose exit 0 to go on with, made wider if asked")
     one.add_argument(
         "--variants", type=int, default=3, help="augmented copies made of each pair (default %(default)s)"
     )
@@ -133,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     _corpus_options(one)
     _start_options(one)
     _backbone_options(one)
+    one.add_argument(
+        "--exit0", type=Path, help="a checkpoint whose exit 0, as wide or wider, takes the place of --init's"
+    )
     one.add_argument(
         "--teacher",
         type=Path,

@@ -155,8 +155,10 @@ def read_table(bundle: Bundle) -> np.ndarray:
     return rows * scales[:, None]
 
 
-def learn(table: np.ndarray, tokenizer: Tokenizer, pairs: Sequence[Pair], tf: str) -> np.ndarray:
-    """The table after some epochs of the pairs."""
+def learn(
+    table: np.ndarray, tokenizer: Tokenizer, pairs: Sequence[Pair], tf: str, nested: Sequence[int] = ()
+) -> np.ndarray:
+    """The table after some epochs of the pairs; its first values alone, `nested` of them, stay good too."""
     how = Augmentation()
     queries, documents = [], []
     for variant in range(VARIANTS):
@@ -172,7 +174,7 @@ def learn(table: np.ndarray, tokenizer: Tokenizer, pairs: Sequence[Pair], tf: st
     groups = np.asarray([group_of(pair) for pair in pairs])
     batch = min(BATCH, len(pairs) // 2)
     epochs = -(-STEPS // (len(pairs) // batch))
-    settings = Exit0Settings(batch=batch, epochs=epochs, lr=RATE, weight_lr=RATE)
+    settings = Exit0Settings(nested=tuple(nested), batch=batch, epochs=epochs, lr=RATE, weight_lr=RATE)
     train_table(words, queries, documents, np.zeros(len(pairs)), groups, settings, lambda *_: None)
     return (words.folded() * scale).numpy()
 
@@ -291,8 +293,10 @@ def adapt(root: Path, bundle: Bundle, target: Path) -> Adapted:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     old, tf = read_table(bundle), bundle.static.tf
-    new = learn(old, tokenizer, repository.teaching, tf)
-    share = choose_share(old, new, Questions(repository.choosing, repository.candidates), tokenizer, tf)
+    kept = bundle.indexed
+    new = learn(old, tokenizer, repository.teaching, tf, (kept, kept // 2))
+    choosing = Questions(repository.choosing, repository.candidates)
+    share = choose_share(old[:, :kept], new[:, :kept], choosing, tokenizer, tf)
     questions = Questions(repository.measuring, repository.candidates)
 
     def adapted(before: dict[int, Floats], after: dict[int, Floats], written: Path | None) -> Adapted:

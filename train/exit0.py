@@ -62,6 +62,21 @@ class Table(nn.Module):
         return (self.log_weights.exp() * self.counted)[:, None] * self.vectors
 
 
+# New values of a vector of length one, each normally distributed: small, so that the old ones rule at first.
+NEW_VALUES = 0.02
+
+
+def continued(folded: Tensor, dimension: int, seed: int) -> tuple[Tensor, Tensor]:
+    """(vectors [vocab, dimension], weights [vocab]) to go on with from a folded table as wide or less so."""
+    if folded.shape[1] > dimension:
+        raise ValueError(f"exit 0 has {folded.shape[1]} values a piece, more than the {dimension} asked for")
+    lengths = folded.norm(dim=-1)
+    more = (len(folded), dimension - folded.shape[1])
+    added = NEW_VALUES * torch.randn(more, generator=torch.Generator().manual_seed(seed))
+    vectors = torch.cat((F.normalize(folded, dim=-1), added * (lengths > 0)[:, None]), dim=1)
+    return vectors, lengths / lengths[lengths > 0].mean()
+
+
 def batches(sources: np.ndarray, settings: Exit0Settings, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Rows of all full batches of one epoch; blocks of `group` rows share a source."""
     order = rng.permutation(len(sources))

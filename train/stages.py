@@ -48,7 +48,7 @@ from train.evaluate import (
     table,
 )
 from train.exit0 import Table as Exit0Table
-from train.exit0 import as_model, train_table
+from train.exit0 import as_model, continued, train_table
 from train.logs import CURVE
 from train.loop import Fit, merge
 from train.mine import mine, vectors
@@ -173,9 +173,15 @@ def run_exit0(chosen: argparse.Namespace) -> int:
     asked = make_bags([pair.query for pair in held_out], tokenizer)
     found = make_bags([augment_code(pair, random.Random(0), how) for pair in held_out], tokenizer)
 
-    start = starting_table(
-        tokenizer, settings.dimension, [queries[0], documents[0]], chosen.teacher, settings.seed
-    )
+    if chosen.init:
+        try:
+            start = continued(load_checkpoint(chosen.init).fold_exit0(), settings.dimension, settings.seed)
+        except ValueError as error:
+            raise CheckpointError(f"{chosen.init}: {error}") from error
+    else:
+        start = starting_table(
+            tokenizer, settings.dimension, [queries[0], documents[0]], chosen.teacher, settings.seed
+        )
     words = Exit0Table(*start, torch.from_numpy(words_of(tokenizer)), settings.tf)
     curve: list[dict[str, object]] = []
 
@@ -252,7 +258,9 @@ def run_fit(chosen: argparse.Namespace) -> int:
     with processes().main_process_first():  # the others find the store that it made
         train, held_out, data = corpus(chosen, chosen.out / "data")
     told = {"fit": asdict(config.fit), "augmentation": asdict(config.augmentation), "data": data["line"]}
-    model, tokenizer = start_model(config, train, chosen.init, chosen.backbone, chosen.tokenizer, told)
+    model, tokenizer = start_model(
+        config, train, chosen.init, chosen.backbone, chosen.tokenizer, told, chosen.exit0
+    )
     start = (
         {name: value.clone() for name, value in model.state_dict().items()} if config.fit.merge < 1 else {}
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
-from train.align import align_heads, lay_exits, pooled_states
+from train.align import align_heads, lay_exits, pooled_states, ridge
 from train.bags import words_of
 from train.data import Pair
 from train.exit0 import start_from
@@ -45,18 +45,21 @@ def start_model(
     backbone: Path | None = None,
     tokenizer: Path | None = None,
     record: dict[str, Any] | None = None,
+    exit0: Path | None = None,
 ) -> tuple[ModularStarEncoder, Tokenizer]:
     """The encoder of a configuration before training, and its tokenizer.
 
     backbone: a BERT-family folder of transformers, whose layers it has. init: a checkpoint, of exit 0 alone
-    or of a whole encoder to go on with, which is given the configuration's exits. CheckpointError when they
-    do not fit the configuration.
+    or of a whole encoder to go on with, which is given the configuration's exits, and the exit 0 of another
+    checkpoint where `exit0` names one. CheckpointError when they do not fit the configuration.
     """
     place = init or tokenizer
     if place is None:
         raise CheckpointError("give a checkpoint to start from (--init) or a tokenizer (--tokenizer)")
     words = load_tokenizer(place)
     given = load_checkpoint(init) if init else None
+    if exit0 and not (given and given.config.num_hidden_layers):
+        raise CheckpointError(f"{exit0} takes the place of an exit 0: give the encoder that has one (--init)")
     torch.manual_seed(config.fit.seed)
     exits = list(config.model.get("exit_layers", ()))
     if backbone:
@@ -72,6 +75,8 @@ def start_model(
     if given and given.config.num_hidden_layers:
         if given.depths != exits:
             given = with_exits(given, exits, words, pairs, config.start)
+        if exit0:
+            given = with_exit0(given, load_checkpoint(exit0), words, pairs, config.start)
         given.config.training = record or {}
         return given, words
     model = ModularStarEncoder(config.model_config(vocab_size=words.get_vocab_size(), training=record))
@@ -108,6 +113,50 @@ def with_exits(
         lay_exits(given, pooled_states(given, tokenizer, _texts(pairs, how), LONGEST), new)
         _set_gains(given, new, how.gains)
     return _rebuilt(given, exits)
+
+
+@torch.no_grad()
+def with_exit0(
+    given: ModularStarEncoder,
+    exit0: ModularStarEncoder,
+    tokenizer: Tokenizer,
+    pairs: Sequence[Pair],
+    how: StartSettings,
+) -> ModularStarEncoder:
+    """A trained encoder on another exit 0 of the same pieces, as wide as its own or wider.
+
+    The deeper exits keep their first values; those that are new are laid where exit 0 puts the texts of
+    pairs. CheckpointError when the two do not fit.
+    """
+    old, new = given.config, exit0.config
+    width = old.dimension
+    if 0 not in given.depths or given.bag.table is None:
+        raise CheckpointError("only an exit 0 with a table of its own can be replaced")
+    if new.vocab_size != old.vocab_size or new.dimension < width:
+        raise CheckpointError(
+            f"an exit 0 of {new.vocab_size} pieces and {new.dimension} values in an encoder of "
+            f"{old.vocab_size} and {width}"
+        )
+    shape = {"dimension": new.dimension, "nested_dimensions": new.nested_dimensions}
+    made = ModularStarEncoder(ModularStarConfig(**(old.to_dict() | shape)))
+    own = made.state_dict()
+    made.load_state_dict(own | {k: w for k, w in given.state_dict().items() if w.shape == own[k].shape})
+    table = exit0.fold_exit0()
+    bag = made.bag
+    assert bag.table is not None
+    # Of the length that the old one had: the optimiser's steps are measured by it.
+    bag.table.copy_(table * (given.bag.table.norm() / table.norm()))
+    bag.is_word.copy_(exit0.bag.is_word)
+    pooled = pooled_states(made, tokenizer, _texts(pairs, how), LONGEST)
+    ground = pooled.pop(0)
+    added = ground[:, width:] / ground[:, :width].norm(dim=1).mean()
+    for depth, states in pooled.items():
+        head, before, middle = made.exit_head(depth).proj, given.exit_head(depth).proj, states.mean(dim=0)
+        wanted = added * before(states).norm(dim=1).mean()
+        weight = ridge(states - middle, wanted - wanted.mean(dim=0))
+        head.weight.copy_(torch.cat((before.weight, weight)))
+        head.bias.copy_(torch.cat((before.bias, wanted.mean(dim=0) - weight @ middle)))
+    return made
 
 
 def _rebuilt(model: ModularStarEncoder, exits: Sequence[int]) -> ModularStarEncoder:

@@ -76,6 +76,7 @@ class Bundle(NamedTuple):
     licence: str
     digest: str
     dimension: int
+    indexed: int  # the first values of a row, made of unit length again, that an index keeps
     max_tokens: int
     exits: tuple[Exit, ...]
     gpu: Exit | None
@@ -145,6 +146,9 @@ def open_bundle(folder: Path | None = None) -> Bundle:
     dimension = manifest.positive("dimension")
     if any(candidate.dimension != dimension for candidate in (*exits, *([gpu] if gpu else []))):
         raise _bad(folder, f"{MANIFEST}: its exits differ in dimension, so they cannot share one space")
+    indexed = manifest.positive("indexed") if "indexed" in manifest.raw else dimension
+    if indexed > dimension:
+        raise _bad(folder, f"{MANIFEST}: {indexed} values are indexed where a row has {dimension}")
     tokenizer = manifest.get("tokenizer", str)
     if len(exits) > 1 and tokenizer not in records:
         raise _bad(folder, f"{MANIFEST} names no tokenizer file")
@@ -158,6 +162,7 @@ def open_bundle(folder: Path | None = None) -> Bundle:
         licence=manifest.get("licence", str),
         digest=_vector_digest(records, static, max_tokens, prompts, paired),
         dimension=dimension,
+        indexed=indexed,
         max_tokens=max_tokens,
         exits=exits,
         gpu=gpu,

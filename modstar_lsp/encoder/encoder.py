@@ -27,11 +27,13 @@ class Encoder:
 
     Exit 0 reads the whole text as a bag of words (no length limit, no prompt). A deeper exit reads its first
     `bundle.max_tokens` tokens behind the prompt of its role, and adds to exit 0 where it is residual.
-    `threads` bounds the cores that the deeper exits use (None: all that the process may use).
+    `threads` bounds the cores that the deeper exits use (None: all that the process may use). `dimension` is
+    how many values its rows have, the first ones of unit length again (None: as many as an index keeps).
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int | None = None, dimension: int | None = None) -> None:
         self.bundle = bundle
+        self.dimension = dimension or bundle.indexed
         self._threads = threads
         self._static: StaticExit | None = None
         self._check: Thread | None = None
@@ -56,16 +58,17 @@ class Encoder:
             have = ", ".join(str(candidate.depth) for candidate in self.bundle.exits)
             raise QueryError(f"this model has no exit {exit}; choose one of {have}")
         if exit == 0:
-            return self.encode_words([Counter(split_words(text)) for text in texts])
+            return self.encode_words(_counted(texts))
         entry = self.bundle.exit(exit)
-        bags = self.encode(texts) if entry.residual else None
+        bags = self._exit_0().encode_words(_counted(texts)) if entry.residual else None
         if bags is not None and role == "query":
             bags *= entry.query_ground
-        return self._graph(exit).encode(texts, self.bundle.prompts[role], bags)
+        rows = self._graph(exit).encode(texts, self.bundle.prompts[role], bags)
+        return rows if rows.shape[1] == self.dimension else _first(rows, self.dimension)
 
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
-        return self._exit_0().encode_words(counts)
+        return self._exit_0().encode_words(counts, self.dimension)
 
     def _exit_0(self) -> StaticExit:
         with self._lock:
@@ -84,3 +87,18 @@ class Encoder:
 
                 self._graphs[depth] = GraphExit.at(self.bundle, depth, self._threads)
             return self._graphs[depth]
+
+
+def _counted(texts: Sequence[str]) -> list[Counter[str]]:
+    return [Counter(split_words(text)) for text in texts]
+
+
+def _first(rows: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """The first values of each row, of unit length again; zero rows stay so."""
+    import numpy as np
+
+    short = rows[:, :dimension]
+    norms = np.linalg.norm(short, axis=1, keepdims=True)
+    norms[norms == 0.0] = 1.0
+    shortened: NDArray[np.float32] = short / norms
+    return shortened

@@ -130,9 +130,14 @@ class StaticExit:
         self._slots = _WordSlots(self._splitter)
         self._lock = Lock()
 
-    def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
-        """Unit rows for texts given as word counts; a text without a known word gives a zero row."""
-        rows = np.zeros((len(counts), self.dimension), dtype=np.float32)
+    def encode_words(
+        self, counts: Sequence[Mapping[str, int]], dimension: int | None = None
+    ) -> NDArray[np.float32]:
+        """Unit rows for texts given as word counts; a text without a known word gives a zero row.
+
+        dimension: how many values of a row, the first ones (None: all).
+        """
+        rows = np.zeros((len(counts), dimension or self.dimension), dtype=np.float32)
         with self._lock:
             for start in range(0, len(counts), BLOCK):
                 self._encode_block(counts[start : start + BLOCK], rows[start : start + BLOCK])
@@ -156,7 +161,7 @@ class StaticExit:
         weights = total.reshape(len(counts), len(distinct))
         weights *= self._scales[distinct].astype(np.float64) * self._steps
         np.rint(weights, out=weights)
-        sums = weights @ self._table[distinct].astype(np.float64)
+        sums = weights @ self._table[distinct, : out.shape[1]].astype(np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
         norms[norms == 0.0] = 1.0
         np.divide(sums, norms[:, None], out=out, casting="same_kind")

@@ -53,11 +53,11 @@ def draft(path: str, text: str, encoder: Encoder) -> Draft:
     text = _as_read(text)
     digest = text_digest(text)
     if "\0" in text[:SNIFF_BYTES] or len(text.encode()) > MAX_BYTES or content_reason(path, text):
-        return _nothing(path, digest, encoder.bundle.dimension)
+        return _nothing(path, digest, encoder.bundle.indexed)
     made = analyse_text(path, text, encoder)
     (file,) = made.files
     if file.reason or not made.details:
-        return _nothing(path, digest, encoder.bundle.dimension)._replace(
+        return _nothing(path, digest, encoder.bundle.indexed)._replace(
             language=file.language, readable=not file.reason
         )
     numbers = {digest: number for number, digest in enumerate(made.embedded)}

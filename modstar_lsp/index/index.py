@@ -78,7 +78,7 @@ class Index:
         write: False answers from what is there and changes nothing. An index that is damaged, or of another
         workspace or bundle, is replaced by an empty one, and `notice` says so. Raises StoreError.
         """
-        database = Database(Path(folder), Path(root).resolve(), bundle.digest, bundle.dimension, write=write)
+        database = Database(Path(folder), Path(root).resolve(), bundle.digest, bundle.indexed, write=write)
         database.open()
         return cls(database, Path(root).resolve(), bundle)
 

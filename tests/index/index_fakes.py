@@ -33,6 +33,7 @@ class FakeBundle:
     name: str = "fake"
     digest: str = "fa4e"
     dimension: int = DIMENSION
+    indexed: int = DIMENSION
     exits: tuple[FakeExit, ...] = (FakeExit(0), FakeExit(4))
 
 
