@@ -22,6 +22,8 @@ MOST_SUBJECTS = 30_000
 LARGEST_CHANGED = 100_000
 # Letters of a word that count when a subject is compared with a function: "closing" is like "close".
 STEM = 4
+# Commits asked of one git process: their names fit into a pipe that nobody reads yet.
+COMMITS_AT_ONCE = 200
 # A commit that changes more files or functions is about none of them.
 MOST_CHANGED_FILES = 3
 MOST_CHANGED_FUNCTIONS = 2
@@ -150,14 +152,26 @@ def _diffs(
         "--no-textconv",
         "--no-color", "--no-renames", "--diff-filter=M",
     )  # fmt: skip
-    for start in range(0, len(commits), 200):
-        done = subprocess.run(
-            command, input=("\n".join(commits[start : start + 200]) + "\n").encode(), capture_output=True
-        )
+    for start in range(0, len(commits), COMMITS_AT_ONCE):
+        listed = ("\n".join(commits[start : start + COMMITS_AT_ONCE]) + "\n").encode()
+        yield from _read_diffs(command, listed)
+
+
+def _read_diffs(
+    command: list[str], commits: bytes
+) -> Iterator[tuple[str, list[tuple[str, str, list[tuple[int, int]]]]]]:
+    """Line by line: a commit that changed a vendored library can be gigabytes of diff."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(commits)
+        process.stdin.close()
         commit = ""
         files: list[tuple[str, str, list[tuple[int, int]]]] = []
         blob = path = ""
-        for line in done.stdout.split(b"\n"):
+        for line in process.stdout:
+            line = line.rstrip(b"\n")
             if line[:1] == b"@":
                 match = _HUNK.match(line)
                 if match and files:
