@@ -36,7 +36,7 @@ def test_an_opened_bundle_tells_what_it_is(bundle_folder: Path) -> None:
 def test_the_bundle_inside_the_package_opens_and_is_whole() -> None:
     bundle = open_bundle()
     bundle.verify()
-    assert Encoder(bundle).encode(["parse a json file"]).shape == (1, bundle.dimension)
+    assert Encoder(bundle).encode(["parse a json file"]).shape == (1, bundle.indexed)
 
 
 def test_a_tampered_byte_is_noticed_when_the_file_is_loaded(bundle_folder: Path) -> None:
@@ -127,6 +127,13 @@ def test_a_field_of_the_wrong_kind_is_one_line(bundle_folder: Path, field: str, 
 def test_exits_of_two_dimensions_share_no_space(bundle_folder: Path) -> None:
     edit(bundle_folder, lambda m: m["exits"][0].update(dimension=DIMENSION // 2))
     with pytest.raises(BundleError, match="differ in dimension"):
+        open_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("indexed", [DIMENSION + 1, 0, "8", None])
+def test_an_index_cannot_keep_more_values_than_there_are(bundle_folder: Path, indexed: Any) -> None:
+    edit(bundle_folder, lambda m: m.update(indexed=indexed))
+    with pytest.raises(BundleError, match="indexed"):
         open_bundle(bundle_folder)
 
 

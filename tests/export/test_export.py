@@ -72,6 +72,18 @@ def test_odd_texts_are_encoded_without_a_word(exported: Exported, depth: int) ->
     assert encoder.encode([], depth).shape == (0, encoder.bundle.dimension)
 
 
+@pytest.mark.parametrize("depth", EXITS)
+def test_an_index_may_keep_the_first_values_of_a_row(exported: Exported, depth: int) -> None:
+    bundle = open_bundle(exported.bundle)._replace(indexed=16)
+    for role in ("code", "query"):
+        rows = Encoder(bundle).encode(["", *TEXTS], depth, role)
+        whole = Encoder(bundle, dimension=bundle.dimension).encode(["", *TEXTS], depth, role)
+        assert rows.shape == (len(TEXTS) + 1, 16) and whole.shape[1] == bundle.dimension
+        lengths = np.linalg.norm(whole[1:, :16], axis=1, keepdims=True)
+        np.testing.assert_allclose(rows[1:], whole[1:, :16] / lengths, atol=1e-6)
+        assert not rows[0].any()
+
+
 def test_a_batch_on_a_gpu_is_padded_without_a_trace(
     exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +110,14 @@ def test_the_prompt_of_a_role_goes_before_the_text(exported: Exported, tmp_path:
 def test_an_exit_that_the_bundle_lacks_is_named_with_those_it_has(exported: Exported) -> None:
     with pytest.raises(QueryError, match="no exit 2; choose one of 0, 1, 3"):
         Encoder(open_bundle(exported.bundle)).encode(["x"], 2)
+
+
+def test_what_an_index_keeps_is_said_when_exporting(exported: Exported, tmp_path: Path) -> None:
+    arguments = [str(exported.checkpoint), str(tmp_path / "bundle"), "--validate", str(exported.texts)]
+    assert main([*arguments, "--exits", "0", "--indexed", "16"]) == 0
+    bundle = open_bundle(tmp_path / "bundle")
+    assert (bundle.indexed, bundle.dimension) == (16, 48)
+    assert "dimension 48 (16 indexed)" in check_bundle(tmp_path / "bundle")
 
 
 def test_two_exits_cost_the_weights_of_one(exported: Exported, tmp_path: Path) -> None:
@@ -272,6 +292,7 @@ def change_config(folder: Path, **changes: object) -> None:
     [
         (["--exits", "0,2"], "has no exit 2; it has 0, 1, 3"),
         (["--exits", "1"], "needs exit 0"),
+        (["--indexed", "4096"], "--indexed 4096: a row has 48 values"),
         (["--validate", "nowhere.txt"], "cannot read the validation texts"),
     ],
 )
