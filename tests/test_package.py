@@ -76,9 +76,11 @@ def test_the_wheel_holds_the_runtime_and_its_bundle_alone(installed: Path) -> No
     assert (installed / "modstar_lsp/py.typed").is_file()
 
 
-def test_the_wheel_stays_small(installed: Path) -> None:
-    size = sum(file.stat().st_size for file in installed.rglob("*") if file.is_file())
-    assert size < 40_000_000
+def test_the_wheel_and_its_bundle_stay_small(installed: Path) -> None:
+    (wheel,) = installed.parent.glob("modstar-*.whl")
+    assert wheel.stat().st_size < 36_000_000
+    bundle = installed / "modstar_lsp/bundles/default"
+    assert sum(file.stat().st_size for file in bundle.iterdir()) < 40_000_000
 
 
 def test_an_installed_modstar_indexes_and_answers_offline(installed: Path, tmp_path: Path) -> None:
