@@ -156,7 +156,7 @@ def read_table(bundle: Bundle) -> np.ndarray:
 
 
 def learn(
-    table: np.ndarray, tokenizer: Tokenizer, pairs: Sequence[Pair], tf: str, nested: Sequence[int] = ()
+    table: np.ndarray, tokenizer: Tokenizer, pairs: Sequence[Pair], tf: str, nested: Sequence[int]
 ) -> np.ndarray:
     """The table after some epochs of the pairs; its first values alone, `nested` of them, stay good too."""
     how = Augmentation()

@@ -54,11 +54,18 @@ def lay_exits(model: ModularStarEncoder, pooled: dict[int, Tensor], depths: Sequ
     deepest = model.depths[-1]
     wanted = F.normalize(model.exit_head(deepest).proj(pooled[deepest]), dim=-1)
     for depth in depths:
-        middle, head = pooled[depth].mean(dim=0), model.exit_head(depth)
-        weight = ridge(pooled[depth] - middle, wanted - wanted.mean(dim=0))
-        head.proj.weight.copy_(weight)
-        head.proj.bias.copy_(wanted.mean(dim=0) - weight @ middle)
+        head = model.exit_head(depth).proj
+        weight, bias = affine(pooled[depth], wanted)
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
     return wanted
+
+
+def affine(given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """(weight, bias) with weight @ given + bias near wanted: `ridge` about the means of both."""
+    middle, centre = given.mean(dim=0), wanted.mean(dim=0)
+    weight = ridge(given - middle, wanted - centre)
+    return weight, centre - weight @ middle
 
 
 def ridge(given: Tensor, wanted: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
-from train.align import align_heads, lay_exits, pooled_states, ridge
+from train.align import affine, align_heads, lay_exits, pooled_states
 from train.bags import words_of
 from train.data import Pair
 from train.exit0 import start_from
@@ -137,10 +137,7 @@ def with_exit0(
             f"an exit 0 of {new.vocab_size} pieces and {new.dimension} values in an encoder of "
             f"{old.vocab_size} and {width}"
         )
-    shape = {"dimension": new.dimension, "nested_dimensions": new.nested_dimensions}
-    made = ModularStarEncoder(ModularStarConfig(**(old.to_dict() | shape)))
-    own = made.state_dict()
-    made.load_state_dict(own | {k: w for k, w in given.state_dict().items() if w.shape == own[k].shape})
+    made = _rebuilt(given, given.depths, dimension=new.dimension, nested_dimensions=new.nested_dimensions)
     table = exit0.fold_exit0()
     bag = made.bag
     assert bag.table is not None
@@ -151,19 +148,18 @@ def with_exit0(
     ground = pooled.pop(0)
     added = ground[:, width:] / ground[:, :width].norm(dim=1).mean()
     for depth, states in pooled.items():
-        head, before, middle = made.exit_head(depth).proj, given.exit_head(depth).proj, states.mean(dim=0)
-        wanted = added * before(states).norm(dim=1).mean()
-        weight = ridge(states - middle, wanted - wanted.mean(dim=0))
+        head, before = made.exit_head(depth).proj, given.exit_head(depth).proj
+        weight, bias = affine(states, added * before(states).norm(dim=1).mean())
         head.weight.copy_(torch.cat((before.weight, weight)))
-        head.bias.copy_(torch.cat((before.bias, wanted.mean(dim=0) - weight @ middle)))
+        head.bias.copy_(torch.cat((before.bias, bias)))
     return made
 
 
-def _rebuilt(model: ModularStarEncoder, exits: Sequence[int]) -> ModularStarEncoder:
-    """The same weights with these exits; heads that it has not are as new."""
+def _rebuilt(model: ModularStarEncoder, exits: Sequence[int], **shape: Any) -> ModularStarEncoder:
+    """The same weights with these exits and this shape; what it has not, or not so large, is as new."""
     layers = model.config.num_hidden_layers
     deepest = max(layers if set(model.depths) <= set(exits) else 0, *exits)
-    config = model.config.to_dict() | {"exit_layers": list(exits), "num_hidden_layers": deepest}
+    config = model.config.to_dict() | {"exit_layers": list(exits), "num_hidden_layers": deepest} | shape
     if deepest < layers:
         config["final_norm"] = False  # that of the last layer
     try:
@@ -171,7 +167,10 @@ def _rebuilt(model: ModularStarEncoder, exits: Sequence[int]) -> ModularStarEnco
     except ValueError as error:
         raise CheckpointError(str(error)) from error
     own = made.state_dict()
-    made.load_state_dict(own | {name: w for name, w in model.state_dict().items() if name in own})
+    fitting = {
+        name: w for name, w in model.state_dict().items() if name in own and w.shape == own[name].shape
+    }
+    made.load_state_dict(own | fitting)
     return made
 
 

@@ -64,7 +64,11 @@ class Encoder:
         if bags is not None and role == "query":
             bags *= entry.query_ground
         rows = self._graph(exit).encode(texts, self.bundle.prompts[role], bags)
-        return rows if rows.shape[1] == self.dimension else _first(rows, self.dimension)
+        if rows.shape[1] == self.dimension:
+            return rows
+        from modstar_lsp.encoder.graph import unit_rows
+
+        return unit_rows(rows[:, : self.dimension])
 
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
@@ -91,14 +95,3 @@ class Encoder:
 
 def _counted(texts: Sequence[str]) -> list[Counter[str]]:
     return [Counter(split_words(text)) for text in texts]
-
-
-def _first(rows: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
-    """The first values of each row, of unit length again; zero rows stay so."""
-    import numpy as np
-
-    short = rows[:, :dimension]
-    norms = np.linalg.norm(short, axis=1, keepdims=True)
-    norms[norms == 0.0] = 1.0
-    shortened: NDArray[np.float32] = short / norms
-    return shortened

@@ -105,9 +105,15 @@ class GraphExit:
         if bags is not None:
             inputs["bag"] = bags
         vectors: NDArray[np.float32] = self._session.run(None, inputs)[0]
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)  # fp16 leaves them off by some 3e-4
-        norms[norms == 0.0] = 1.0
-        return vectors / norms
+        return unit_rows(vectors)  # fp16 leaves their lengths off by some 3e-4
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row made of unit length; a zero row stays one."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms[norms == 0.0] = 1.0
+    unit: NDArray[np.float32] = rows / norms
+    return unit
 
 
 def _session(bundle: Bundle, exit: Exit, cuda: bool) -> Any:
