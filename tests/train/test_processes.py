@@ -42,7 +42,7 @@ if os.environ.get("ACCELERATE_USE_FSDP") == "true":
         state._shared_state["distributed_type"] = DistributedType.FSDP
     AcceleratorState._shared_state["fsdp_plugin"] = FullyShardedDataParallelPlugin()
 
-from train.__main__ import main
+from train.__main__ import leave, main
 from train.loop import Fit
 
 commands, killed_at = json.loads(sys.argv[1]), int(sys.argv[2])
@@ -56,6 +56,7 @@ def killed(run):
 Fit.train_step = killed
 for command in commands:
     assert main(command) == 0
+leave(0)
 """
 
 
