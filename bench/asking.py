@@ -19,9 +19,11 @@ from modstar_lsp.search.ranking import Candidates
 from modstar_lsp.search.search import gather
 from modstar_lsp.workspace import Workspace
 
-REPO_SETS = ("repos", "issues_python")
 DOCSTRINGS = "docstrings"
-SETS = (*REPO_SETS, DOCSTRINGS)
+# What is asked when nothing else is said, and all there are.
+SETS = ("repos", "issues_python", DOCSTRINGS)
+COMMITS = "commits"  # made by bench.commits
+REPO_SETS = ("repos", "issues_python", COMMITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import metrics
-from bench.asking import DOCSTRINGS, REPO_SETS, SETS, Answer, Sources, ask, deepen_where_asked
+from bench.asking import COMMITS, DOCSTRINGS, REPO_SETS, SETS, Answer, Sources, ask, deepen_where_asked
 from bench.options import depths, numbers
 from bench.record import Record, command_line, progress, table
 from bench.sets import SetError, load_repos
@@ -67,7 +67,7 @@ SWEEPS = 40
 # How often the best chunk of a file is chosen again under the weights found so far.
 ROUNDS = 3
 # The sets count by what the product is for: a place in a repository, an issue's files, a function.
-SHARE = {"repos": 0.5, "issues_python": 0.25, DOCSTRINGS: 0.25}
+SHARE = {"repos": 0.5, "issues_python": 0.25, DOCSTRINGS: 0.25, COMMITS: 0.25}
 NO_MODEL = None  # in place of an exit
 
 
@@ -459,8 +459,8 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     bundle = open_bundle(args.bundle)
     exits = sorted(depths(args.exits, bundle))
     names = [name for name in args.sets.split(",") if name]
-    if unknown := set(names) - set(SETS):
-        raise SetError(f"no set is called {', '.join(sorted(unknown))}: there are {', '.join(SETS)}")
+    if unknown := set(names) - set(SHARE):
+        raise SetError(f"no set is called {', '.join(sorted(unknown))}: there are {', '.join(SHARE)}")
     asking = {"bundle": bundle.digest, "exits": exits, "sets": names}
     answers = _kept(args.keep, asking)
     if answers is None:

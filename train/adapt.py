@@ -294,7 +294,8 @@ def adapt(root: Path, bundle: Bundle, target: Path) -> Adapted:
     tokenizer.no_truncation()
     old, tf = read_table(bundle), bundle.static.tf
     kept = bundle.indexed
-    new = learn(old, tokenizer, repository.teaching, tf, (kept, kept // 2))
+    shorter = [width for width in (kept, kept // 2) if width < old.shape[1]]
+    new = learn(old, tokenizer, repository.teaching, tf, shorter)
     choosing = Questions(repository.choosing, repository.candidates)
     share = choose_share(old[:, :kept], new[:, :kept], choosing, tokenizer, tf)
     questions = Questions(repository.measuring, repository.candidates)
