@@ -20,10 +20,10 @@ from modstar_lsp.search.search import gather
 from modstar_lsp.workspace import Workspace
 
 DOCSTRINGS = "docstrings"
-# What is asked when nothing else is said, and all there are.
-SETS = ("repos", "issues_python", DOCSTRINGS)
-COMMITS = "commits"  # made by bench.commits
+COMMITS = "commits"  # made by bench.commits, so not everybody has it
 REPO_SETS = ("repos", "issues_python", COMMITS)
+# What is asked when nothing else is said.
+SETS = ("repos", "issues_python", DOCSTRINGS)
 
 
 @dataclass(frozen=True, slots=True)

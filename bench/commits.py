@@ -18,20 +18,21 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from bench.asking import COMMITS
 from bench.record import progress
 from bench.sets import SetError
+from modstar_lsp.files.kinds import MAX_BYTES
 from modstar_lsp.files.languages import language_by_name
 from train.data.history import MOST_CHANGED_FILES, subject_of
-from train.data.sources import Blobs, SourceError, git, is_wanted
+from train.data.sources import SourceError, git, is_wanted, lay_out
 
 # Of the newest commits that ask, one in so many becomes a question: neighbours are often about one thing.
 SPREAD = 3
+# Newest commits that are looked at.
 NEWEST = 6_000
-# Bytes of the largest file that is laid out: the product indexes no larger.
-LARGEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,43 +59,22 @@ def asking_commits(repository: Path) -> Iterator[Asking]:
             yield Asking(commit, subject, files)
 
 
-def lay_out(repository: Path, commit: str, out: Path) -> set[str]:
-    """Write the files of a commit below `out`, without links and large ones; their paths."""
-    written: set[str] = set()
-    with Blobs(repository) as blobs:
-        for row in git(repository, "ls-tree", "-r", "-l", "-z", commit).split("\0")[:-1]:
-            about, _, path = row.partition("\t")
-            mode, kind, blob, size = about.split()
-            if kind != "blob" or mode == "120000" or not size.isdigit() or int(size) > LARGEST:
-                continue
-            data = blobs.read(blob)
-            if data:
-                (out / path).parent.mkdir(parents=True, exist_ok=True)
-                (out / path).write_bytes(data)
-                written.add(path)
-    return written
-
-
 def questions(name: str, repository: Path, trees: Path, most: int) -> list[Asking]:
     """Lay out the tree `trees/name`; the questions for it, with the files that were there already."""
-    found: list[Asking] = []
-    for one in asking_commits(repository):
-        found.append(one)
-        if len(found) == most * SPREAD:
-            break
+    found = list(islice(asking_commits(repository), most * SPREAD))
     if not found:
         raise SetError(f"{repository}: no commit asks for a file or a few")
-    before = f"{found[-1].commit}~1"
-    if (trees / name).exists():
-        raise SetError(f"{trees / name} exists already: give an empty --out, or remove it")
-    there = lay_out(repository, before, trees / name)
+    tree = trees / name
+    if tree.exists():
+        raise SetError(f"{tree} exists already: give an empty --out, or remove it")
+    lay_out(repository, f"{found[-1].commit}~1", tree, MAX_BYTES)
     asked = [
         Asking(one.commit, one.subject, files)
         for one in found[::SPREAD]
-        if (files := tuple(path for path in one.files if path in there))
+        if (files := tuple(path for path in one.files if (tree / path).is_file()))
     ]
     if not asked:
-        shutil.rmtree(trees / name)
+        shutil.rmtree(tree, ignore_errors=True)  # none when nothing could be written
         raise SetError(f"{repository}: its commits changed none of the files that were there before")
     return asked
 

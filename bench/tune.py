@@ -66,7 +66,8 @@ STEP, REST = 0.1, 0.004
 SWEEPS = 40
 # How often the best chunk of a file is chosen again under the weights found so far.
 ROUNDS = 3
-# The sets count by what the product is for: a place in a repository, an issue's files, a function.
+# The sets count by what the product is for: a place in a repository, an issue's files, a function, a
+# change's files.
 SHARE = {"repos": 0.5, "issues_python": 0.25, DOCSTRINGS: 0.25, COMMITS: 0.25}
 NO_MODEL = None  # in place of an exit
 

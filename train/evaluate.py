@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from bench import metrics
 from bench.bm25 import PlainBM25
-from bench.flat import FEW_SHARED_WORDS, fused
+from bench.flat import FEW_SHARED_WORDS, cut, fused
 from bench.metrics import Floats, Interval, interval_of_means
 from bench.sets import SetError, load_flat
 from train.encoding import encode
@@ -280,12 +280,6 @@ def rounded(rows: Rows) -> Rows:
     """The rows as an index keeps them: int8, one scale each."""
     steps = np.abs(rows).max(axis=1, keepdims=True) / 127
     return np.rint(rows / np.maximum(steps, 1e-9)) * steps
-
-
-def cut(rows: Rows, width: int) -> Rows:
-    """The first values of every row, of unit length again."""
-    short = rows[:, :width]
-    return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-9)
 
 
 def mrr_of_pairs(queries: Rows, documents: Rows, most: int = 2000) -> float:

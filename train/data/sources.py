@@ -177,20 +177,31 @@ def _repository(path: Path, folder: Path, name: str) -> Tree:
     head = git(path, "rev-parse", "HEAD").strip()
     tree = Tree(folder / "tree", name, version=head, digest=head, git=path)
     tree.root.mkdir()
-    listed = git(path, "ls-tree", "-r", "-l", "-z", "HEAD")
+    lay_out(path, "HEAD", tree.root, LARGEST_FILE, _is_kept, MOST_FILES)
+    return tree
+
+
+def lay_out(
+    repository: Path,
+    commit: str,
+    root: Path,
+    largest: int,
+    is_kept: Callable[[str], bool] = lambda path: True,
+    most: int | None = None,
+) -> None:
+    """Write the files of a commit below `root`, up to `most`: no links, none of more than `largest` bytes."""
     wanted = []
-    for row in listed.split("\0"):
+    for row in git(repository, "ls-tree", "-r", "-l", "-z", commit).split("\0"):
         facts, _, file = row.partition("\t")
         mode, _, blob, size = facts.split() if facts else ("", "", "", "")
         # A partial copy may lack blobs; git says "-" or "BAD" for their size.
-        if mode.startswith("100") and size.isdigit() and int(size) <= LARGEST_FILE and _is_kept(file):
+        if mode.startswith("100") and size.isdigit() and int(size) <= largest and is_kept(file):
             wanted.append((blob, file))
-    with Blobs(path) as blobs:
-        for blob, file in wanted[:MOST_FILES]:
+    with Blobs(repository) as blobs:
+        for blob, file in wanted[:most]:
             content = blobs.read(blob)
             if content:
-                _write(tree.root, file, content)
-    return tree
+                _write(root, file, content)
 
 
 class Blobs:
