@@ -142,6 +142,11 @@ def _parser() -> argparse.ArgumentParser:
         "--exit", type=int, help="the exit to mine with (default: the deepest; 0 takes minutes, not hours)"
     )
     one.add_argument("--most", type=int, default=0, help="of the pairs, drawn at random (default: all)")
+    one.add_argument(
+        "--within-repository",
+        action="store_true",
+        help="negatives of the pair's own repository only: what a search in one project has to tell apart",
+    )
     one.add_argument("--out", type=Path, required=True, help="file to write, .npz")
 
     one = stage("fit", "train all exits together")

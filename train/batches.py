@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data import Pair, group_of
+from train.data import Pair, group_of, repository_of
 
 
 class Batches:
@@ -37,7 +37,7 @@ class Batches:
         self.groups = np.empty(len(pairs), dtype=np.int64)
         code = np.zeros(len(pairs), dtype=bool)
         for row, pair in enumerate(pairs):
-            key = f"{pair.source.split('#')[0]} {pair.language}"
+            key = f"{repository_of(pair)} {pair.language}"
             self.sources[row] = sources.setdefault(key, len(sources))
             self.groups[row] = group_of(pair)
             code[row] = pair.kind == "code"

@@ -2,7 +2,8 @@
 
     python -m train mine --checkpoint CHECKPOINT --data CORPUS --out hard.npz
 
-Every query is compared with the code of all pairs of its language. Of the nearest, those are dropped that
+Every query is compared with the code of all pairs of its language, or, with `--within-repository`, with those
+of its own repository: what a search in one project has to tell apart. Of the nearest, those are dropped that
 are likely right answers nobody marked: of the same group, nearer than POSITIVE times the pair's own code (the
 filter of NV-Retriever, Moreira et al. 2024), or whose code or query is almost the pair's own. A pair whose
 own code is not among the nearest itself is none to learn from by its negatives (the consistency filter of
@@ -19,7 +20,7 @@ import torch
 from tokenizers import Tokenizer
 
 from train.bags import make_bags, pool
-from train.data import Pair, group_of
+from train.data import Pair, group_of, repository_of
 from train.encoding import encode
 from train.model import ModularStarEncoder
 
@@ -56,17 +57,23 @@ class Mined:
 
 
 def mine(
-    queries: np.ndarray, codes: np.ndarray, pairs: Sequence[Pair], progress: Callable[[str], None] = print
+    queries: np.ndarray,
+    codes: np.ndarray,
+    pairs: Sequence[Pair],
+    progress: Callable[[str], None] = print,
+    *,
+    within_repository: bool = False,
 ) -> Mined:
     """The hard negatives of pairs whose queries and codes are unit rows."""
-    languages: dict[str, list[int]] = {}
+    rivals: dict[tuple[str, str], list[int]] = {}
     for row, pair in enumerate(pairs):
-        languages.setdefault(pair.language, []).append(row)
+        repository = repository_of(pair) if within_repository else ""
+        rivals.setdefault((pair.language, repository), []).append(row)
     groups = np.asarray([group_of(pair) for pair in pairs])
     negatives = np.full((len(pairs), KEPT), -1, dtype=np.int64)
     asked, found = torch.from_numpy(queries).bfloat16(), torch.from_numpy(codes).bfloat16()
     inconsistent = dropped = 0
-    for language, members in sorted(languages.items()):
+    for (language, repository), members in sorted(rivals.items()):
         rows = np.asarray(members)
         own = found[rows]
         for at in range(0, len(rows), BLOCK):
@@ -90,7 +97,7 @@ def mine(
             for place in range(len(block)):
                 chosen = near[place][good[place]][:KEPT]
                 negatives[block[place], : len(chosen)] = chosen
-        progress(f"{language or 'no language'}: {len(rows)} pairs")
+        progress(f"{repository} {language or 'no language'}: {len(rows)} pairs".lstrip())
     return Mined(negatives, inconsistent, dropped)
 
 

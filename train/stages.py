@@ -30,6 +30,7 @@ from train.data import (
     digest_of,
     group_of,
     held_out_sources,
+    repository_of,
     stream_corpus,
 )
 from train.evaluate import (
@@ -165,7 +166,7 @@ def run_exit0(chosen: argparse.Namespace) -> int:
         print(f"variant {variant + 1} of {chosen.variants}", flush=True)
     names: dict[str, int] = {}
     sources = np.asarray(
-        [names.setdefault(f"{pair.source.split('#')[0]} {pair.language}", len(names)) for pair in train]
+        [names.setdefault(f"{repository_of(pair)} {pair.language}", len(names)) for pair in train]
     )
     groups = np.asarray([group_of(pair) for pair in train])
     sets = load_flat_sets(chosen.eval) if chosen.eval else []
@@ -307,7 +308,8 @@ def run_mine(chosen: argparse.Namespace) -> int:
     pairs = train[:]
     if 0 < chosen.most < len(pairs):
         pairs = random.Random(0).sample(pairs, chosen.most)
-    mined = mine(*vectors(model, tokenizer, pairs, depth), pairs)
+    found = vectors(model, tokenizer, pairs, depth)
+    mined = mine(*found, pairs, within_repository=chosen.within_repository)
     keys = pair_keys(pairs)
     negatives = np.where(mined.negatives >= 0, keys[mined.negatives], np.uint64(0))
     write_hard_negatives(chosen.out, keys, negatives)

@@ -45,6 +45,18 @@ def test_the_same_code_and_other_languages_are_no_negatives() -> None:
     assert (found.negatives < 0).all()
 
 
+def test_within_a_repository_the_others_are_not_looked_at() -> None:
+    pairs = [*pairs_of(2), Pair("text", "question 2", "code 2", "python", source="elsewhere")]
+    # Code 2, of another repository, is nearer to query 0 than code 1 is.
+    queries = unit([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    codes = unit([[1, 0.3, 0], [0.4, 1, 0], [0.6, 0, 1]])
+    anywhere = mine(queries, codes, pairs, progress=lambda _: None).negatives
+    within = mine(queries, codes, pairs, progress=lambda _: None, within_repository=True).negatives
+    assert anywhere[0][:2].tolist() == [2, 1]
+    assert within[0][:2].tolist() == [1, -1]
+    assert (within[2] < 0).all()
+
+
 def test_the_file_serves_the_same_pairs_in_any_order(tmp_path: Path) -> None:
     pairs = pairs_of(5)
     keys = pair_keys(pairs)

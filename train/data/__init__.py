@@ -23,6 +23,7 @@ from train.data.corpus import (
     group_of,
     held_out_sources,
     read_corpus,
+    repository_of,
     split_by_source,
     stream_corpus,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "read_lines",
     "rename",
     "rename_identifiers",
+    "repository_of",
     "split_by_source",
     "stream_corpus",
 ]

@@ -235,6 +235,11 @@ def held_out_sources(sources: Sequence[str], share: float = HELD_OUT) -> set[str
     return held
 
 
+def repository_of(pair: Pair) -> str:
+    """Where a pair comes from, without its number there."""
+    return pair.source.split("#")[0]
+
+
 def group_of(pair: Pair) -> int:
     """What a pair is about, as a number: pairs of one group are no negatives of each other."""
     key = pair.source if "#" in pair.source else " ".join(pair.query.lower().split())
