@@ -13,6 +13,9 @@ weights on some hundred questions do not carry over to other repositories. Judge
 left out of the fit, by nDCG@10 over files (MRR@10 over chunks for docstrings), beside the weights as they
 are, and beside a ranking without a model that was fitted for itself: that one is the model's honest rival.
 
+Exits that hardly differ share one weight of the cosine by `--one-weight`: what is fitted to a few hundred
+questions for each by itself differs by chance, and a deeper exit then ranks worse for its weight alone.
+
 `--keep` stores the candidates, so that trying rules and weights takes seconds. `--write` puts the weight of
 the cosine at each exit into the manifest of the bundle; then `python -m bench.calibrate --write` is due. The
 weights of the rules are the same for all models and stand in `modstar_lsp/search/ranking.py`.
@@ -49,7 +52,8 @@ from modstar_lsp.search.ranking import RULES, WEIGHTS, features
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
-# What the weights are: one of each rule, that of `dense` replaced by one of each exit ("dense@4").
+# What the weights are: one of each rule, that of `dense` replaced by one of each exit ("dense@4") unless they
+# share one.
 Weights: TypeAlias = dict[str, float]
 
 NAMES = tuple(rule for rule in RULES if rule in WEIGHTS)
@@ -77,7 +81,8 @@ class Asked:
     """A set asked at one exit: its candidates, sorted by question, then by unit (file or chunk).
 
     columns: float32 [candidates, rules].  unit: first candidate of each unit.  question, right: of each unit.
-    answers: right units there are, and tree, of each question.
+    answers: right units there are, and tree, of each question.  one_weight: whether all exits share that of
+    the cosine.
     """
 
     of_set: str
@@ -88,9 +93,10 @@ class Asked:
     right: Flags
     answers: NDArray[np.intp]
     tree: NDArray[np.str_]
+    one_weight: bool = False
 
     @classmethod
-    def of(cls, answers: Sequence[Answer]) -> Asked:
+    def of(cls, answers: Sequence[Answer], one_weight: bool = False) -> Asked:
         """What the rules say about the candidates for the questions of one set at one exit."""
         columns: list[NDArray[np.float32]] = []
         units: list[NDArray[np.intp]] = []
@@ -118,6 +124,7 @@ class Asked:
             np.concatenate(right),
             np.array([answer.answers for answer in answers]),
             np.array([answer.tree for answer in answers]),
+            one_weight,
         )
 
     @property
@@ -130,7 +137,7 @@ class Asked:
 
     def key(self, rule: str) -> str:
         """What the weight of `rule` is called at this exit."""
-        return f"dense@{self.exit}" if rule == "dense" else rule
+        return f"dense@{self.exit}" if rule == "dense" and not self.one_weight else rule
 
     def scores(self, weights: Weights) -> NDArray[np.float32]:
         """The score of each unit, that of its best candidate."""
@@ -176,12 +183,12 @@ def ask_all(sources: Sources, name: str, exit: int | None) -> Iterator[Answer]:
     progress("")
 
 
-def grouped(answers: Iterable[Answer]) -> list[Asked]:
+def grouped(answers: Iterable[Answer], one_weight: bool = False) -> list[Asked]:
     """The answers of each set at each exit, the sets one after the other, the exits ascending."""
     groups: dict[tuple[str, int | None], list[Answer]] = {}
     for answer in answers:
         groups.setdefault((answer.of_set, answer.exit), []).append(answer)
-    return [Asked.of(group) for group in groups.values()]
+    return [Asked.of(group, one_weight) for group in groups.values()]
 
 
 # -- fitting
@@ -333,7 +340,7 @@ def report(record: Record, sets: Sequence[Asked], exits: Sequence[int], now: Wei
     """Fill `record`; the weights that fit best while the rules keep theirs."""
     without = [asked for asked in sets if asked.exit is NO_MODEL]
     deep = [asked for asked in sets if asked.exit is not NO_MODEL]
-    cosines = [f"dense@{exit}" for exit in exits]
+    cosines = list(dict.fromkeys(asked.key("dense") for asked in deep))
     rules = [name for name in NAMES if name != "dense" and name not in FIXED]
     plain = {name: weight for name, weight in now.items() if name not in cosines}
     ways: dict[str, tuple[Sequence[Asked], list[Floats]]] = {
@@ -413,9 +420,11 @@ def _gap(ours: Floats, theirs: Floats) -> str:
     return f"{gap.mean:+.4f} [{gap.low:+.3f}, {gap.high:+.3f}]{' *' if gap.excludes_zero() else ''}"
 
 
-def weights_now(bundle: Bundle, exits: Sequence[int]) -> Weights:
-    """The weights that the product ranks with."""
+def weights_now(bundle: Bundle, exits: Sequence[int], one_weight: bool = False) -> Weights:
+    """The weights that the product ranks with; the mean of the exits' where they are to share one."""
     cosines = {f"dense@{exit}": Calibration.from_manifest(bundle.calibration, exit).dense for exit in exits}
+    if one_weight:
+        cosines = {"dense": sum(cosines.values()) / len(cosines)}
     return {name: weight for name, weight in WEIGHTS.items() if name != "dense"} | cosines
 
 
@@ -443,6 +452,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--index-dir", type=Path, metavar="DIR", help="keep the indexes here, for other benchmarks too"
+    )
+    parser.add_argument(
+        "--one-weight", action="store_true", help="one weight of the cosine for all exits, not one for each"
     )
     parser.add_argument("--write", action="store_true", help="write the cosine's weights into the bundle")
     parser.add_argument(
@@ -475,7 +487,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
             ]
         if args.keep:
             args.keep.write_bytes(pickle.dumps((asking, answers)))
-    sets = grouped(answers)
+    sets = grouped(answers, args.one_weight)
     inputs = {
         part: digest
         for name in names
@@ -486,13 +498,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     record.notes.append(
         f"fitted values are of trees left out of the fit, in {FOLDS} folds; * an interval that excludes zero"
     )
-    weights = report(record, sets, exits, weights_now(bundle, exits))
+    weights = report(record, sets, exits, weights_now(bundle, exits, args.one_weight))
     if args.write:
         calibrations = {
             exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
         }
         for exit in exits:
-            calibrations[exit] = calibrations[exit]._replace(dense=weights[f"dense@{exit}"])
+            weight = weights["dense" if args.one_weight else f"dense@{exit}"]
+            calibrations[exit] = calibrations[exit]._replace(dense=weight)
         update_manifest(args.bundle, calibration={str(d): c.to_manifest() for d, c in calibrations.items()})
     written = record.write(args.out)
     print(*record.tables, f"written: {written.name}", sep="\n\n")

@@ -18,7 +18,14 @@ from tests.encoder.random_bundle import make_bundle
 FILES, QUESTIONS, TREES = 12, 60, 6
 
 
-def asked(exit: int | None = 0, of_set: str = "repos", seed: int = 0, **telling: float) -> Asked:
+def asked(
+    exit: int | None = 0,
+    of_set: str = "repos",
+    seed: int = 0,
+    *,
+    one_weight: bool = False,
+    **telling: float,
+) -> Asked:
     """Questions with one right file each, where the rules in `telling` are greater by so much."""
     rng = np.random.default_rng(seed)
     columns = np.zeros((QUESTIONS * FILES, len(NAMES)), np.float32)
@@ -36,6 +43,7 @@ def asked(exit: int | None = 0, of_set: str = "repos", seed: int = 0, **telling:
         right,
         np.ones(QUESTIONS, np.intp),
         np.array([f"tree {number % TREES}" for number in range(QUESTIONS)]),
+        one_weight,
     )
 
 
@@ -59,6 +67,15 @@ def test_an_exit_whose_cosine_tells_more_gets_more_weight() -> None:
     weights = tune.fit(sets, START | {"dense@4": 0.1}, ["dense@0", "dense@4"])
     assert weights["dense@4"] > 1.5 * weights["dense@0"] > 0
     assert weights["lexical"] == START["lexical"]
+
+
+def test_exits_that_share_a_weight_get_one_between_their_own() -> None:
+    start = START | {"dense@4": 0.1, "dense": 0.1}
+    own = tune.fit([asked(0, dense=0.5), asked(4, seed=1, dense=3.0)], start, ["dense@0", "dense@4"])
+    shared = [asked(0, dense=0.5, one_weight=True), asked(4, seed=1, dense=3.0, one_weight=True)]
+    weights = tune.fit(shared, start, ["dense"])
+    assert own["dense@0"] < weights["dense"] < own["dense@4"]
+    assert (shared[0].vector(weights) == shared[1].vector(weights)).all()
 
 
 def test_a_penalty_never_becomes_a_reward() -> None:
@@ -125,7 +142,8 @@ def test_the_command_asks_fits_reports_and_writes_the_cosine(
     # What was kept is enough: the trees are not needed again.
     (folders / "trees").rename(folders / "moved")
     arguments[3] = folders / "moved"
-    assert tune.main([str(argument) for argument in arguments]) == 0
+    assert tune.main([*map(str, arguments), "--one-weight"]) == 0
+    assert "| dense " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
