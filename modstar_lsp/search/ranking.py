@@ -110,7 +110,7 @@ def lexical(candidates: Candidates, query: Query) -> Floats:
 
 
 def dense(candidates: Candidates, query: Query) -> Floats:
-    """Cosine to the question, standardised over the candidates and cut to -3..3; less for a bare name."""
+    """Cosine to the question, standardised over the candidates; less for a bare name."""
     return _standardised(candidates.dense) * np.float32(NAME_DENSE if query.is_name else 1)
 
 
@@ -259,7 +259,7 @@ RULES: dict[str, Rule] = {
 # which knows what the selection and the chunk have in common. At 4 copies gain more than rewritings lose.
 SIMILAR_WEIGHTS: dict[str, float] = {
     "likeness": 4.0,
-    "dense": 1.0,
+    "dense": 0.6,
     "lexical": 0.8,
     "test_file": -0.4,
     "prose": -1.0,
@@ -293,7 +293,8 @@ def _standardised(values: Floats) -> Floats:
     spread = float(values.std()) if values.size else 0.0
     if spread < 1e-6:
         return np.zeros_like(values)
-    return np.clip((values - values.mean()) / spread, -3, 3)
+    standardised: Floats = (values - values.mean()) / spread
+    return standardised
 
 
 def _path_flags(candidates: Candidates, pattern: re.Pattern[str]) -> Floats:
