@@ -137,7 +137,7 @@ class Asked:
 
     def key(self, rule: str) -> str:
         """What the weight of `rule` is called at this exit."""
-        return f"dense@{self.exit}" if rule == "dense" and not self.one_weight else rule
+        return cosine_key(self.exit, self.one_weight) if rule == "dense" else rule
 
     def scores(self, weights: Weights) -> NDArray[np.float32]:
         """The score of each unit, that of its best candidate."""
@@ -155,6 +155,11 @@ class Asked:
         gain = np.where(self.right & (rank < K), 1 / np.log2(rank + 2.0), 0.0)
         ideal = np.cumsum(1 / np.log2(np.arange(K) + 2.0))[np.minimum(self.answers, K) - 1]
         return np.bincount(self.question, gain, self.n) / ideal
+
+
+def cosine_key(exit: int | None, one_weight: bool) -> str:
+    """What the weight of the cosine at `exit` is called."""
+    return "dense" if one_weight else f"dense@{exit}"
 
 
 def places_of(scores: NDArray[np.floating], question: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -422,9 +427,9 @@ def _gap(ours: Floats, theirs: Floats) -> str:
 
 def weights_now(bundle: Bundle, exits: Sequence[int], one_weight: bool = False) -> Weights:
     """The weights that the product ranks with; the mean of the exits' where they are to share one."""
-    cosines = {f"dense@{exit}": Calibration.from_manifest(bundle.calibration, exit).dense for exit in exits}
-    if one_weight:
-        cosines = {"dense": sum(cosines.values()) / len(cosines)}
+    own = {exit: Calibration.from_manifest(bundle.calibration, exit).dense for exit in exits}
+    mean = sum(own.values()) / len(own)
+    cosines = {cosine_key(exit, one_weight): mean if one_weight else weight for exit, weight in own.items()}
     return {name: weight for name, weight in WEIGHTS.items() if name != "dense"} | cosines
 
 
@@ -504,7 +509,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
             exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
         }
         for exit in exits:
-            weight = weights["dense" if args.one_weight else f"dense@{exit}"]
+            weight = weights[cosine_key(exit, args.one_weight)]
             calibrations[exit] = calibrations[exit]._replace(dense=weight)
         update_manifest(args.bundle, calibration={str(d): c.to_manifest() for d, c in calibrations.items()})
     written = record.write(args.out)

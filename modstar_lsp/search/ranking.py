@@ -202,6 +202,7 @@ def several_chunks(candidates: Candidates, query: Query) -> Floats:
 
     Meaning adds up only with a word of the question beside it: near misses do not outvote one exact word.
     """
+    # Three deviations above the mean count as much as the best BM25.
     meaning = np.maximum(dense(candidates, query), 0) / 3
     held = candidates.coverage > 0
     base = _share_of_best(candidates.lexical) + (np.where(held, meaning, 0) if held.any() else meaning)
