@@ -10,9 +10,10 @@ import re
 from functools import cache
 
 # Letters outside ASCII count as lower case (they decide no identifier border) but for the capitals of
-# Latin-1; the ranges leave out the punctuation blocks, so that a quotation mark or 。 ends a word.
+# Latin-1; the ranges leave out the punctuation blocks, so that a quotation mark or 。 ends a word, and the
+# surrogates, which no tokenizer reads.
 _UPPER = "A-ZÀ-ÖØ-Þ"
-_LOWER = "a-zß-öø-ʯͰ-῿Ⰰ-ⷿ぀-퟿豈-﫿"
+_LOWER = "a-zß-öø-ʯͰ-῿Ⰰ-ⷿ぀-퟿\ue000-﫿"
 
 # What both patterns agree on in ASCII, which nearly all questions are: compiling the ranges takes 4 ms.
 _ASCII_WORD = re.compile("[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

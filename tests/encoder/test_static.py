@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -106,6 +106,7 @@ code_like = st.text(
 
 @settings(max_examples=1500, deadline=None)
 @given(code_like)
+@example("A\ud800")
 def test_word_pieces_are_those_of_the_tokenizer(text: str) -> None:
     ours = [piece for word in split_words(text) for piece in WORD_PIECES.split(word)]
     theirs = TOKENIZER.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False).ids
