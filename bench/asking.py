@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import docstrings
-from bench.sets import load_repos
+from evaluation.sets import FunctionQuery, load_functions, load_repos
 from modstar_lsp.errors import QueryError
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options
@@ -21,9 +21,16 @@ from modstar_lsp.workspace import Workspace
 
 DOCSTRINGS = "docstrings"
 COMMITS = "commits"  # made by bench.commits, so not everybody has it
+# Questions in plain words whose answer is a function: asked of a repository's sources, and of all of it.
+ASKED = "asked"
+ASKED_ROOT = "asked_root"
+# Ours: those of `train/data/questions` that are held out by repository.
+HELD_OUT = "held_out"
+# Sets whose answers are functions: judged by MRR over chunks, the others by nDCG over files.
+FUNCTION_SETS = (DOCSTRINGS, ASKED, ASKED_ROOT, HELD_OUT)
 REPO_SETS = ("repos", "issues_python", COMMITS)
 # What is asked when nothing else is said.
-SETS = ("repos", "issues_python", DOCSTRINGS)
+SETS = ("repos", "issues_python", DOCSTRINGS, ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +64,27 @@ class Sources:
     bundle: Path | None
     index_dir: Path
 
-    def places(self, name: str, exit: int) -> Iterator[Place]:
+    def places(self, name: str, depth: int) -> Iterator[Place]:
         """The trees of the set `name`, each closed when the next is asked for.
 
-        Their vectors are those of exit 0, or what earlier runs deepened to `exit`. Raises SetError when there
-        is no such set or no tree of it.
+        Their vectors are those of exit 0, or what earlier runs deepened to `depth`. Raises SetError when
+        there is no such set or no tree of it.
         """
-        folder = self.index_dir / f"exit-{exit}"
+        folder = self.index_dir / f"exit-{depth}"
         if name == DOCSTRINGS:
             for workspace, asked in docstrings.workspaces(
                 self.trees, docstrings.REPOS, self.bundle, self.index_dir / DOCSTRINGS, folder
             ):
                 yield Place(name, workspace.root.name, workspace, [_of_docstring(one) for one in asked])
+            return
+        if name in FUNCTION_SETS:
+            whole = name == ASKED_ROOT
+            found = load_functions(self.evaluation, ASKED if whole else name, self.trees, whole=whole)
+            for repo, tree in found.trees.items():
+                with Workspace.open(tree, index_dir=folder, bundle=self.bundle) as workspace:
+                    workspace.refresh()
+                    questions = [_of_function(query) for query in found.queries if query.repo == repo]
+                    yield Place(name, repo, workspace, questions)
             return
         repos = load_repos(self.evaluation, name, self.trees)
         for repo, tree in repos.trees.items():
@@ -82,6 +98,13 @@ class Sources:
 
 def _of_files(text: str, targets: frozenset[str]) -> Question:
     return Question(text, len(targets), lambda chunk: chunk.path in targets)
+
+
+def _of_function(asked: FunctionQuery) -> Question:
+    def shows(chunk: StoredChunk) -> bool:
+        return any(one.is_hit(chunk.path, chunk.start_line, chunk.end_line) for one in asked.answers)
+
+    return Question(asked.text, len(asked.answers), shows)
 
 
 def _of_docstring(asked: docstrings.Question) -> Question:
@@ -100,7 +123,7 @@ class Answer:
 
     of_set: str
     tree: str
-    exit: int | None
+    depth: int | None
     answers: int
     found: tuple[Query, Candidates] | None
     right: NDArray[np.bool_]
@@ -116,12 +139,12 @@ def ask(workspace: Workspace, text: str, options: Options) -> tuple[Query, Candi
     return (query, found) if len(found.rows) else None
 
 
-def deepen_where_asked(workspace: Workspace, texts: Sequence[str], exit: int) -> None:
-    """Embed at `exit` the chunks that may answer `texts`, as an editor embeds first what is asked for.
+def deepen_where_asked(workspace: Workspace, texts: Sequence[str], depth: int) -> None:
+    """Embed at `depth` the chunks that may answer `texts`, as an editor embeds first what is asked for.
 
     The other chunks keep their vectors: they are far from the questions and share no word with them.
     """
-    if exit:
+    if depth:
         found = [asked[1].rows for text in texts if (asked := ask(workspace, text, Options()))]
         rows = np.unique(np.concatenate([np.zeros(0, np.int32), *found]))
-        workspace.deepen(exit, order=rows.tolist())
+        workspace.deepen(depth, order=rows.tolist())

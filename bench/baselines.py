@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.record import file_digest
+from evaluation.record import file_digest
+from model.precision import autocast
 from modstar_lsp.encoder.words import split_words
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Baseline:
     """A published encoder behind the call of this project's; it has one exit, whatever number is asked.
 
     split: identifiers are taken apart into their words first. prompts: by role, where the folder names none.
-    bfloat16 arithmetic, which moves a vector by a cosine of some 0.00003.
+    In bf16 where the processor has units for it, which moves a vector by a cosine of some 0.00003.
     """
 
     def __init__(self, folder: Path, *, split: bool = False, prompts: dict[str, str] | None = None) -> None:
@@ -76,15 +77,14 @@ class Baseline:
         settings = json.dumps([self._longest, self._prompts, split])
         self.digest = hashlib.sha256(f"{weights} {tokenizer_json} {settings}".encode()).hexdigest()
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: Role = "code") -> Rows:
+    def encode(self, texts: Sequence[str], depth: int = 0, role: Role = "code") -> Rows:
         """Unit rows [len(texts), dimension]."""
-        import torch
 
         written = [split_identifiers(text) for text in texts] if self._split else texts
         encoded = self._tokenizer.encode_batch([self._prompts[role] + text for text in written])
 
         def mean_state(ids: torch.Tensor, mask: torch.Tensor, _: list[int]) -> torch.Tensor:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast("cpu"):
                 states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
             return (states.float() * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
 
@@ -110,18 +110,18 @@ class CheckpointEncoder:
         self._tokenizer, self._words = found.tokenizer(max_tokens), found.word_tokenizer()
         self._exit0 = found.model.fold_exit0()
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: Role = "code") -> Rows:
-        """Unit rows [len(texts), dimension] at depth `exit`, float32 throughout."""
+    def encode(self, texts: Sequence[str], depth: int = 0, role: Role = "code") -> Rows:
+        """Unit rows [len(texts), dimension] at depth `depth`, float32 throughout."""
         import torch
 
         from train.bags import make_bags, pool
 
-        if exit not in self._model.depths:
-            raise BaselineError(f"the checkpoint has no exit {exit}; it has {self._model.depths}")
+        if depth not in self._model.depths:
+            raise BaselineError(f"the checkpoint has no exit {depth}; it has {self._model.depths}")
         bags = pool(self._exit0, make_bags(texts, self._words), self._config.exit0_tf)
-        if exit == 0:
+        if depth == 0:
             return bags
-        module = self._model.truncated(exit)
+        module = self._model.truncated(depth)
         ground = torch.from_numpy(bags) * (self._config.query_ground if role == "query" else 1.0)
 
         def at_exit(ids: torch.Tensor, mask: torch.Tensor, rows: list[int]) -> torch.Tensor:

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.record import progress
-from bench.sets import SetError
+from evaluation.record import progress
+from evaluation.sets import SetError
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,22 +24,23 @@ from numpy.typing import NDArray
 
 from bench.asking import REPO_SETS, SETS, Sources, ask, deepen_where_asked
 from bench.options import depths, numbers
-from bench.record import progress
-from bench.sets import RepoSet, SetError, load_repos
-from export.manifest import update_manifest
+from bundle.manifest import update_manifest
+from evaluation.record import progress
+from evaluation.sets import RepoSet, SetError, load_repos
 from modstar_lsp.encoder import open_bundle
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options, analyse
-from modstar_lsp.search.calibrate import DEFAULT, Calibration
+from modstar_lsp.search.calibrate import DEFAULT, READING, Calibration
 from modstar_lsp.search.ranking import absolute_features
-from modstar_lsp.search.search import order, weights_of
+from modstar_lsp.search.search import order, read, weights_of
 from modstar_lsp.workspace import Workspace
 
 KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a low score
 HITS = 10  # hits of a question that count as examples
 SEED = 7
+PLENTY = 600.0  # seconds in which everything is read
 FEATURES = tuple(DEFAULT.weights)  # what the runtime knows how to weigh
 
 Rows = NDArray[np.float64]
@@ -48,8 +49,10 @@ Rows = NDArray[np.float64]
 class Examples:
     """Hits at one exit with their features, whether each is right, and whether it is a first hit at home."""
 
-    def __init__(self, exit: int, before: Calibration) -> None:
-        self.exit = exit
+    def __init__(self, depth: int, before: Calibration, read: bool = False) -> None:
+        self.depth = depth
+        self.features = (*FEATURES, READING) if read else FEATURES
+        self._read = read
         self._weights = weights_of(before)
         self.rows: list[list[float]] = []
         self.right: list[bool] = []
@@ -58,14 +61,20 @@ class Examples:
 
     def ask(self, space: Workspace, text: str, home: bool, is_right: Callable[[StoredChunk], bool]) -> None:
         """Adds the first hits of a question asked in `space`."""
-        asked = ask(space, text, Options(exit=self.exit))
+        asked = ask(space, text, Options(depth=self.depth))
         if asked is None:
             return
         query, found = asked
+        if self._read:
+            options = Options(depth=self.depth, budget=PLENTY)
+            stage = read(space.encoder, query, found, options, self._weights, space, None)
+            if stage is None:
+                return
+            found = found._replace(reading=stage.addends, read_scores=stage.scores)
         best = order(found, query, weights=self._weights)[:HITS]
         columns = absolute_features(found, query, best)
         for rank, row in enumerate(best):
-            self.rows.append([float(columns[name][rank]) for name in FEATURES])
+            self.rows.append([float(columns[name][rank]) for name in self.features])
             self.right.append(home and is_right(found.chunks[row]))
             self.first.append(rank == 0)
             self.home.append(home)
@@ -83,15 +92,17 @@ def strangers(repos: RepoSet) -> dict[str, list[str]]:
     return found
 
 
-def collect(sources: Sources, exit: int, before: Calibration) -> Examples:
-    """The questions of all sets asked at `exit`, at home and abroad."""
-    examples = Examples(exit, before)
-    for name in SETS:
+def collect(
+    sources: Sources, depth: int, before: Calibration, sets: Sequence[str] = SETS, read: bool = False
+) -> Examples:
+    """The questions of `sets` asked at `depth`, at home and abroad; with `read` the best are read as well."""
+    examples = Examples(depth, before, read)
+    for name in sets:
         foreign = strangers(load_repos(sources.evaluation, name, sources.trees)) if name in REPO_SETS else {}
-        for place in sources.places(name, exit):
-            progress(f"{name}: {place.name} at exit {exit}")
+        for place in sources.places(name, depth):
+            progress(f"{name}: {place.name} at exit {depth}")
             others = foreign.get(place.name, [])
-            deepen_where_asked(place.workspace, [*(q.text for q in place.questions), *others], exit)
+            deepen_where_asked(place.workspace, [*(q.text for q in place.questions), *others], depth)
             for question in place.questions:
                 examples.ask(place.workspace, question.text, True, question.is_right)
             for text in others:
@@ -108,7 +119,7 @@ def fitted(examples: Examples, before: Calibration) -> Calibration:
     rows, right = np.array(examples.rows), np.array(examples.right, float)
     first, home = np.array(examples.first, bool), np.array(examples.home, bool)
     if not (first & home & (right > 0)).any():
-        raise SetError(f"no question is answered at exit {examples.exit}: nothing to calibrate by")
+        raise SetError(f"no question is answered at exit {examples.depth}: nothing to calibrate by")
     weights = monotone_logistic(rows, right)
     likely = 1 / (1 + np.exp(-(np.c_[rows, np.ones(len(rows))] @ weights)))
     answered = np.sort(likely[first & home & (right > 0)])
@@ -117,10 +128,10 @@ def fitted(examples: Examples, before: Calibration) -> Calibration:
     refused = float((foreign < threshold).mean()) if foreign.size else 0.0
     found = before._replace(
         bias=float(weights[-1]),
-        weights={name: float(weight) for name, weight in zip(FEATURES, weights[:-1], strict=True)},
+        weights={name: float(weight) for name, weight in zip(examples.features, weights[:-1], strict=True)},
         threshold=threshold,
     )
-    print(f"exit {examples.exit}: {json.dumps(found.to_manifest(), indent=2)}")
+    print(f"exit {examples.depth}: {json.dumps(found.to_manifest(), indent=2)}")
     print(f"{len(rows)} hits; of the right first hits {KEEP:.0%} stay above the threshold;")
     print(f"of the questions asked in a repository that cannot answer them {refused:.1%} are refused")
     for low in np.arange(0, 1, 0.1):
@@ -174,18 +185,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
     )
+    parser.add_argument("--sets", default=",".join(SETS), help="sets to ask (%(default)s)")
     parser.add_argument("--index-dir", type=Path, help="keep the indexes here, for other benchmarks too")
+    parser.add_argument(
+        "--read", action="store_true", help="only hits that the last stage has read, at exit 0"
+    )
     parser.add_argument("--write", action="store_true", help="write the result into the bundle's manifest")
     args = parser.parse_args(argv)
     try:
+        names = [name for name in args.sets.split(",") if name]
         bundle = open_bundle(args.bundle)
-        found = {
-            exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
-        }
+        found = {one.depth: Calibration.from_manifest(bundle.calibration, one.depth) for one in bundle.exits}
         with tempfile.TemporaryDirectory() as scratch:
             sources = Sources(args.eval, args.trees, args.bundle, args.index_dir or Path(scratch))
-            for depth in depths(args.exits, bundle):
-                found[depth] = fitted(collect(sources, depth, found[depth]), found[depth])
+            if args.read:
+                found[0] = found[0]._replace(read=None)
+                examples = collect(sources, 0, found[0], names, read=True)
+                found[0] = found[0]._replace(read=fitted(examples, found[0])._replace(similar=None))
+            for depth in () if args.read else depths(args.exits, bundle):
+                found[depth] = fitted(collect(sources, depth, found[depth], names), found[depth])
     except (SetError, ModstarError) as error:
         print(f"bench.calibrate: {error}", file=sys.stderr)
         return 2

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from bench.calibrate import monotone_logistic
 from bench.options import depths, numbers
-from bench.record import Record, command_line, progress, table
-from bench.sets import SetError, load_flat, load_repos
-from export.manifest import update_manifest
+from bundle.manifest import update_manifest
+from evaluation.record import Record, command_line, progress, table
+from evaluation.sets import SetError, load_flat, load_repos
 from modstar_lsp.chunking import language_of, outline
 from modstar_lsp.encoder import open_bundle
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
@@ -116,7 +116,7 @@ def lay_out(tree: Path, copy: Path) -> list[Selection]:
         ]
         for name, first, last in rng.sample(places, min(2, len(places))):
             selection = Selection("\n".join(lines[first - 1 : last]), (path, first, last))
-            language = language_of(path, lines[0])
+            language = language_of(path, "\n".join(lines))
             renamed = rename_identifiers(rename(selection.code, name, "renamed"), language, rng, frequent=2)
             for kind, code in (
                 (VERBATIM, selection.code),
@@ -181,9 +181,9 @@ _SUFFIXES = {
 
 
 def cases(
-    laid_out: Mapping[str, list[Selection]], folder: Path, index_dir: Path, bundle: Path, exit: int
+    laid_out: Mapping[str, list[Selection]], folder: Path, index_dir: Path, bundle: Path, depth: int
 ) -> Iterator[Case]:
-    """What all selections find at `exit`: at home, and those from a repository in another one."""
+    """What all selections find at `depth`: at home, and those from a repository in another one."""
     rng = random.Random(SEED)
     repos = [tree for tree, selections in laid_out.items() if any(one.origin for one in selections)]
     abroad: dict[str, list[Selection]] = {tree: [] for tree in laid_out}
@@ -192,19 +192,19 @@ def cases(
         for selection in laid_out[tree] if others else []:
             abroad[rng.choice(others)].append(Selection(selection.code, None))
     for tree, selections in laid_out.items():
-        progress(f"{tree} at exit {exit}")
+        progress(f"{tree} at exit {depth}")
         with Workspace.open(folder / tree, index_dir=index_dir, bundle=bundle) as workspace:
             workspace.refresh()
             asked = [*selections, *abroad[tree]]
-            if exit:
-                deepen_where_found(workspace, asked, exit)
+            if depth:
+                deepen_where_found(workspace, asked, depth)
             for number, selection in enumerate(asked):
-                yield ask(workspace, tree, selection, exit, home=number < len(selections))
+                yield ask(workspace, tree, selection, depth, home=number < len(selections))
     progress("")
 
 
-def deepen_where_found(workspace: Workspace, asked: Sequence[Selection], exit: int) -> None:
-    """Embed the first hits and all copies at `exit`."""
+def deepen_where_found(workspace: Workspace, asked: Sequence[Selection], depth: int) -> None:
+    """Embed the first hits and all copies at `depth`."""
     rows: list[int] = []
     with workspace.snapshot() as snapshot:
         for selection in asked:
@@ -218,16 +218,16 @@ def deepen_where_found(workspace: Workspace, asked: Sequence[Selection], exit: i
                 for row, chunk in zip(found.rows, found.chunks, strict=True)
                 if copy_of(selection, chunk)
             ]
-    workspace.deepen(exit, order=sorted(set(rows)))
+    workspace.deepen(depth, order=sorted(set(rows)))
 
 
-def ask(workspace: Workspace, tree: str, selection: Selection, exit: int, *, home: bool) -> Case:
-    """What `selection` finds among the chunks that are embedded at `exit`."""
+def ask(workspace: Workspace, tree: str, selection: Selection, depth: int, *, home: bool) -> Case:
+    """What `selection` finds among the chunks that are embedded at `depth`."""
     with workspace.snapshot() as snapshot:
         query, found = gather_similar(
-            snapshot, workspace.encoder, selection.code, Options(exit=exit), selection.origin
+            snapshot, workspace.encoder, selection.code, Options(depth=depth), selection.origin
         )
-        found = found.at(np.flatnonzero(snapshot.exits[found.rows] == exit))
+        found = found.at(np.flatnonzero(snapshot.exits[found.rows] == depth))
         columns = likeness_features(snapshot, selection.code, found)
     words = split_words(selection.code)
     kinds = [copy_of(selection, chunk) for chunk in found.chunks]
@@ -302,7 +302,7 @@ def first_of(kind: str, case: Case, weight: float) -> tuple[float, float]:
     return float(case.found.likeness[best[: place + 1]].min()), 1 / (place + 1) if place < HITS else 0.0
 
 
-def report(exit: int, judged: Sequence[Case], threshold: float) -> tuple[str, dict[str, Any]]:
+def report(depth: int, judged: Sequence[Case], threshold: float) -> tuple[str, dict[str, Any]]:
     """A table with a row for each kind, and its figures."""
     lines, figures = [], {}
     for kind in COPIES:
@@ -331,7 +331,7 @@ def report(exit: int, judged: Sequence[Case], threshold: float) -> tuple[str, di
         )
     header = ["best hit", "selections", "p10", "p25", "median", "p90", ">= .9", ">= .7", "shown"]
     header += ["MRR@10", "without likeness"]
-    return table(f"exit {exit}, shown from {threshold:.3f}", header, lines), figures
+    return table(f"exit {depth}, shown from {threshold:.3f}", header, lines), figures
 
 
 def _spread(scores: Sequence[float], threshold: float) -> dict[str, float]:
@@ -373,7 +373,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     bundle = open_bundle(args.bundle)
     calibrations = {
-        exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
+        one.depth: Calibration.from_manifest(bundle.calibration, one.depth) for one in bundle.exits
     }
     with tempfile.TemporaryDirectory(prefix="modstar-similar-") as scratch:
         folder = Path(scratch)
@@ -388,14 +388,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
             f"scores are of trees left out of the fit, in {FOLDS} folds, capped by the hits before, as shown",
             f"shown: at the threshold; {REFUSED:.0%} of the selections find nothing in another repository",
         ]
-        for exit in depths(args.exits, bundle):
-            found = list(cases(laid_out, folder, folder / "indexes", args.bundle, exit))
-            calibrations[exit] = calibrations[exit]._replace(similar=fit(found))
-            fitted = calibrations[exit].to_manifest()["similar"]
-            text, figures = report(exit, left_out(found), fitted["threshold"])
+        for depth in depths(args.exits, bundle):
+            found = list(cases(laid_out, folder, folder / "indexes", args.bundle, depth))
+            calibrations[depth] = calibrations[depth]._replace(similar=fit(found))
+            fitted = calibrations[depth].to_manifest()["similar"]
+            text, figures = report(depth, left_out(found), fitted["threshold"])
             print(text, json.dumps(fitted), sep="\n\n", flush=True)
             record.tables.append(text)
-            record.results[str(exit)] = {"fitted": fitted, "kinds": figures}
+            record.results[str(depth)] = {"fitted": fitted, "kinds": figures}
     if args.write:
         update_manifest(args.bundle, calibration={str(d): c.to_manifest() for d, c in calibrations.items()})
     print(f"written: {record.write(args.out).name}")

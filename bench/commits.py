@@ -22,8 +22,8 @@ from itertools import islice
 from pathlib import Path
 
 from bench.asking import COMMITS
-from bench.record import progress
-from bench.sets import SetError
+from evaluation.record import progress
+from evaluation.sets import SetError
 from modstar_lsp.files.kinds import MAX_BYTES
 from modstar_lsp.files.languages import language_by_name
 from train.data.history import MOST_CHANGED_FILES, subject_of

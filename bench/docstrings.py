@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics import interval
 from bench.options import numbers
+from evaluation.metrics import interval
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace
@@ -109,14 +109,14 @@ def workspaces(
             yield workspace, questions
 
 
-def rows(exit: int) -> dict[str, Options]:
-    """What is asked at `exit`, by name; what needs no model is asked once, at exit 0."""
-    plain = Options(k=10, min_score=0.0, exit=exit)
+def rows(depth: int) -> dict[str, Options]:
+    """What is asked at `depth`, by name; what needs no model is asked once, at exit 0."""
+    plain = Options(k=10, min_score=0.0, depth=depth)
     found = {
-        f"exit {exit} alone": plain._replace(lexical=False, rules=False),
-        f"everything, exit {exit}": plain,
+        f"exit {depth} alone": plain._replace(lexical=False, rules=False),
+        f"everything, exit {depth}": plain,
     }
-    if exit:
+    if depth:
         return found
     without = {
         "words alone": plain._replace(dense=False, rules=False),
@@ -139,10 +139,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             for workspace, questions in workspaces(args.trees, repos, args.bundle, work, work / "indexes"):
-                for exit in exits:
-                    if exit:
-                        workspace.deepen(exit)
-                    for name, options in rows(exit).items():
+                for depth in exits:
+                    if depth:
+                        workspace.deepen(depth)
+                    for name, options in rows(depth).items():
                         values = ranks.setdefault(name, [])
                         values += [_reciprocal_rank(workspace, question, options) for question in questions]
     except ModstarError as error:

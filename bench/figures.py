@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.record import load, table
+from evaluation.record import load, table
 
 _HELD = {True: "yes", False: "no", None: ""}
 

@@ -26,34 +26,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import metrics
 from bench.baselines import Baseline, BaselineError, CheckpointEncoder
-from bench.bm25 import PlainBM25
 from bench.options import numbers
-from bench.record import Record, command_line, progress, table
-from bench.sets import FlatSet, SetError, flat_set_names, load_flat
 from bench.vectors import Embeddings, VectorCache
+from evaluation import metrics
+from evaluation.bm25 import PlainBM25
+from evaluation.record import Record, command_line, progress, table
+from evaluation.scoring import BM25_WEIGHT, Scores, cut, fused
+from evaluation.sets import FEW_SHARED_WORDS, FlatSet, SetError, flat_set_names, load_flat
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder.encoder import Role
 
-Scores: TypeAlias = NDArray[np.float32]
 # Scores of corpus rows for query rows of a set.
 System: TypeAlias = Callable[[Sequence[int], NDArray[np.int64]], Scores]
 
 K = 10
 SAMPLE = 300
 SEED = 7
-# One part of BM25 to this: best of .1 to 1 for every encoder measured on (docstring, function) pairs.
-BM25_WEIGHT = 0.3
 # Shares of an index that the deepest exit has reached, the rest being at the shallowest.
 DEEPENED = (0.25, 0.5, 0.75)
 METRICS = ("nDCG@10", "MRR@10", "recall@1", "recall@10")
 # Languages with fewer queries are left out of the table by language.
 LEAST_QUERIES = 30
-# Sets whose queries share few words with the code: what a model is for.
-FEW_SHARED_WORDS = ("cosqa_dev", "concode_dev", "nl2bash")
 # BM25 solves these: a smoke test, and no part of the means.
 SATURATED = ("codetrans_valid",)
 
@@ -134,18 +130,6 @@ def score(flat: FlatSet, task: Task, system: System) -> Outcome:
     )
 
 
-def standardised(scores: Scores) -> Scores:
-    """z-scores of each row; a row that is the same throughout says nothing and becomes 0."""
-    spread = scores.std(axis=1, keepdims=True)
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-9)
-
-
-def fused(exit_scores: Scores, bm25_scores: Scores, weight: float = BM25_WEIGHT) -> Scores:
-    """Weighted sum of z-scores: 1 for the exit, `weight` for BM25."""
-    return standardised(exit_scores) + weight * standardised(bm25_scores)
-
-
 def blend(exit_system: System, bm25_system: System) -> System:
     """A system that ranks by the fusion of two."""
     return lambda queries, rows: fused(exit_system(queries, rows), bm25_system(queries, rows))
@@ -182,12 +166,6 @@ def dense(flat: FlatSet, embeddings: Embeddings, query_exit: int, code_exit: int
         return cut(asked, width) @ cut(held, width).T
 
     return system
-
-
-def cut(rows: Scores, width: int) -> Scores:
-    """The first `width` values of every row, of unit length again; the rows themselves when it is 0."""
-    short = rows[:, :width]
-    return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-9) if width else rows
 
 
 def deepened(flat: FlatSet, embeddings: Embeddings, shallow: int, deep: int, share: float) -> System:

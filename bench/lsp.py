@@ -42,9 +42,9 @@ from typing import Any
 
 from bench.big_tree import Laid, lay_out
 from bench.figures import Figures
-from bench.record import Record, command_line, progress, tree_digest
-from bench.sets import SetError
 from bench.speed import QUESTIONS
+from evaluation.record import Record, command_line, progress, tree_digest
+from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 
 PARTS = ("start", "first", "query", "busy", "saving", "save", "typing", "end")

@@ -15,6 +15,11 @@ def numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0,4,6") from None
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them, for argparse."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
 def depths(asked: tuple[int, ...], bundle: Bundle) -> list[int]:
     """The exits that were asked for, all when none was. Raises BundleError for one that is not there."""
-    return [bundle.exit(depth).depth for depth in asked] or [exit.depth for exit in bundle.exits]
+    return [bundle.exit(depth).depth for depth in asked] or [one.depth for one in bundle.exits]

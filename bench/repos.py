@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import metrics
-from bench.bm25 import PlainBM25, words_and_identifiers
-from bench.record import Record, command_line, progress, table, tree_digest
-from bench.sets import RepoSet, SetError, load_repos
+from evaluation import metrics
+from evaluation.bm25 import PlainBM25, words_and_identifiers
+from evaluation.record import Record, command_line, progress, table, tree_digest
+from evaluation.sets import RepoSet, SetError, load_repos
 from modstar_lsp.errors import ModstarError, QueryError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Row:
     """A row of the product: which of its parts are on, and at which exit."""
 
     name: str
-    exit: int = 0
+    depth: int = 0
     lexical: bool = True
     dense: bool = True
     rules: bool = True
@@ -167,29 +167,29 @@ class Product:
         self._open: dict[tuple[str, int], Workspace] = {}
         self.chunks = 0
 
-    def workspace(self, repo: str, exit: int) -> Workspace:
-        """The tree's workspace, indexed with every chunk at `exit`."""
+    def workspace(self, repo: str, depth: int) -> Workspace:
+        """The tree's workspace, indexed with every chunk at `depth`."""
         from modstar_lsp.workspace import Workspace
 
-        if (repo, exit) not in self._open:
-            progress(f"indexing {repo} at exit {exit}")
-            folder = self._index_dir / f"exit-{exit}"
+        if (repo, depth) not in self._open:
+            progress(f"indexing {repo} at exit {depth}")
+            folder = self._index_dir / f"exit-{depth}"
             workspace = Workspace.open(self._repos.trees[repo], index_dir=folder, bundle=self._bundle)
             report = workspace.refresh()
-            if exit:
-                workspace.deepen(exit)
+            if depth:
+                workspace.deepen(depth)
             else:
                 self.chunks += report.chunks
-            self._open[repo, exit] = workspace
-        return self._open[repo, exit]
+            self._open[repo, depth] = workspace
+        return self._open[repo, depth]
 
     def ranker(self, row: Row, repo: str) -> Ranker:
         """Rank the files of `repo` with the parts that `row` has."""
         from modstar_lsp.search import Options
 
-        workspace = self.workspace(repo, row.exit)
+        workspace = self.workspace(repo, row.depth)
         options = Options(
-            k=CHUNKS, min_score=0.0, exit=row.exit, lexical=row.lexical, dense=row.dense, rules=row.rules
+            k=CHUNKS, min_score=0.0, depth=row.depth, lexical=row.lexical, dense=row.dense, rules=row.rules
         )
 
         def rank(query: str) -> list[str]:
@@ -321,20 +321,20 @@ def report(record: Record, repos: RepoSet, outcomes: dict[str, Outcome], against
             record.tables.append(table(f"nDCG@10 by {title}", header, body))
 
 
-def ablation(record: Record, product: Product, exit: int, full: Outcome) -> None:
+def ablation(record: Record, product: Product, depth: int, full: Outcome) -> None:
     """Add a table: what "everything" loses with each rule taken out."""
     from modstar_lsp.search.ranking import WEIGHTS
 
     lost = {}
     for rule in WEIGHTS:
-        outcome = product.outcome(Row(f"without {rule}", exit, without=rule))
+        outcome = product.outcome(Row(f"without {rule}", depth, without=rule))
         lost[rule] = metrics.paired_interval(outcome.values["nDCG@10"], full.values["nDCG@10"])
     rows = [
         [rule, f"{WEIGHTS[rule]:g}", f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"]
         for rule, gap in sorted(lost.items(), key=lambda item: item[1].mean)
     ]
     record.tables.append(
-        table(f"exit {exit}: nDCG@10 with one rule taken out", ["rule", "weight", "change"], rows)
+        table(f"exit {depth}: nDCG@10 with one rule taken out", ["rule", "weight", "change"], rows)
     )
     record.results["ablation"] = {rule: round(gap.mean, 4) for rule, gap in lost.items()}
 

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING
 
 from bench.big_tree import Laid, lay_out
 from bench.figures import Figures
-from bench.record import Record, command_line, progress
-from bench.sets import SetError
+from evaluation.record import Record, command_line, progress
+from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:

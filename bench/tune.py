@@ -37,12 +37,25 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import metrics
-from bench.asking import COMMITS, DOCSTRINGS, REPO_SETS, SETS, Answer, Sources, ask, deepen_where_asked
+from bench.asking import (
+    ASKED,
+    ASKED_ROOT,
+    COMMITS,
+    DOCSTRINGS,
+    FUNCTION_SETS,
+    HELD_OUT,
+    REPO_SETS,
+    SETS,
+    Answer,
+    Sources,
+    ask,
+    deepen_where_asked,
+)
 from bench.options import depths, numbers
-from bench.record import Record, command_line, progress, table
-from bench.sets import SetError, load_repos
-from export.manifest import update_manifest
+from bundle.manifest import update_manifest
+from evaluation import metrics
+from evaluation.record import Record, command_line, progress, table
+from evaluation.sets import SetError, load_repos
 from modstar_lsp.encoder import Bundle, open_bundle
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
 from modstar_lsp.errors import ModstarError
@@ -70,9 +83,17 @@ STEP, REST = 0.1, 0.004
 SWEEPS = 40
 # How often the best chunk of a file is chosen again under the weights found so far.
 ROUNDS = 3
-# The sets count by what the product is for: a place in a repository, an issue's files, a function, a
-# change's files.
-SHARE = {"repos": 0.5, "issues_python": 0.25, DOCSTRINGS: 0.25, COMMITS: 0.25}
+# The sets count by what the product is for: a place in a repository, an issue's files, a function (by its
+# docstring, by a question in plain words), a change's files.
+SHARE = {
+    "repos": 0.3,
+    "issues_python": 0.1,
+    DOCSTRINGS: 0.15,
+    ASKED: 0.3,
+    ASKED_ROOT: 0.15,
+    HELD_OUT: 0.3,
+    COMMITS: 0.1,
+}
 NO_MODEL = None  # in place of an exit
 
 
@@ -86,7 +107,7 @@ class Asked:
     """
 
     of_set: str
-    exit: int | None
+    depth: int | None
     columns: NDArray[np.float32]
     unit: NDArray[np.intp]
     question: NDArray[np.intp]
@@ -108,7 +129,7 @@ class Asked:
                 right.append(np.zeros(0, bool))
                 continue
             query, found = answer.found
-            of_file = answer.of_set != DOCSTRINGS
+            of_file = answer.of_set not in FUNCTION_SETS
             files = found.files if of_file else np.arange(len(found.rows), dtype=np.int32)
             order = np.argsort(files, kind="stable")
             columns.append(features(found, query, NAMES)[order])
@@ -117,7 +138,7 @@ class Asked:
         begins = np.cumsum([0, *map(len, columns)])
         return cls(
             answers[0].of_set,
-            answers[0].exit,
+            answers[0].depth,
             np.concatenate(columns),
             np.concatenate([unit + begin for unit, begin in zip(units, begins, strict=False)]),
             np.repeat(np.arange(len(units)), [len(unit) for unit in units]),
@@ -137,7 +158,7 @@ class Asked:
 
     def key(self, rule: str) -> str:
         """What the weight of `rule` is called at this exit."""
-        return cosine_key(self.exit, self.one_weight) if rule == "dense" else rule
+        return cosine_key(self.depth, self.one_weight) if rule == "dense" else rule
 
     def scores(self, weights: Weights) -> NDArray[np.float32]:
         """The score of each unit, that of its best candidate."""
@@ -147,7 +168,7 @@ class Asked:
     def values(self, weights: Weights) -> Floats:
         """nDCG@10, or MRR@10 for docstrings, of each question."""
         rank = places_of(self.scores(weights), self.question)
-        if self.of_set == DOCSTRINGS:
+        if self.of_set in FUNCTION_SETS:
             gain = np.where(self.right & (rank < K), 1 / (rank + 1.0), 0.0)
             best = np.zeros(self.n)
             np.maximum.at(best, self.question, gain)
@@ -157,9 +178,9 @@ class Asked:
         return np.bincount(self.question, gain, self.n) / ideal
 
 
-def cosine_key(exit: int | None, one_weight: bool) -> str:
-    """What the weight of the cosine at `exit` is called."""
-    return "dense" if one_weight else f"dense@{exit}"
+def cosine_key(depth: int | None, one_weight: bool) -> str:
+    """What the weight of the cosine at `depth` is called."""
+    return "dense" if one_weight else f"dense@{depth}"
 
 
 def places_of(scores: NDArray[np.floating], question: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -174,17 +195,17 @@ def places_of(scores: NDArray[np.floating], question: NDArray[np.intp]) -> NDArr
 # -- asking
 
 
-def ask_all(sources: Sources, name: str, exit: int | None) -> Iterator[Answer]:
-    """The questions of the set `name` at `exit`."""
-    options = Options(dense=False) if exit is None else Options(exit=exit)
-    for place in sources.places(name, exit or 0):
-        progress(f"{name}: {place.name} at exit {exit}")
-        deepen_where_asked(place.workspace, [question.text for question in place.questions], exit or 0)
+def ask_all(sources: Sources, name: str, depth: int | None) -> Iterator[Answer]:
+    """The questions of the set `name` at `depth`."""
+    options = Options(dense=False) if depth is None else Options(depth=depth)
+    for place in sources.places(name, depth or 0):
+        progress(f"{name}: {place.name} at exit {depth}")
+        deepen_where_asked(place.workspace, [question.text for question in place.questions], depth or 0)
         for question in place.questions:
             found = ask(place.workspace, question.text, options)
             chunks = found[1].chunks if found else ()
             right = np.array([question.is_right(chunk) for chunk in chunks], bool)
-            yield Answer(name, place.name, exit, question.answers, found, right)
+            yield Answer(name, place.name, depth, question.answers, found, right)
     progress("")
 
 
@@ -192,7 +213,7 @@ def grouped(answers: Iterable[Answer], one_weight: bool = False) -> list[Asked]:
     """The answers of each set at each exit, the sets one after the other, the exits ascending."""
     groups: dict[tuple[str, int | None], list[Answer]] = {}
     for answer in answers:
-        groups.setdefault((answer.of_set, answer.exit), []).append(answer)
+        groups.setdefault((answer.of_set, answer.depth), []).append(answer)
     return [Asked.of(group, one_weight) for group in groups.values()]
 
 
@@ -343,8 +364,8 @@ def _not_in(trees: Sequence[str], asked: Asked) -> Flags:
 
 def report(record: Record, sets: Sequence[Asked], exits: Sequence[int], now: Weights) -> Weights:
     """Fill `record`; the weights that fit best while the rules keep theirs."""
-    without = [asked for asked in sets if asked.exit is NO_MODEL]
-    deep = [asked for asked in sets if asked.exit is not NO_MODEL]
+    without = [asked for asked in sets if asked.depth is NO_MODEL]
+    deep = [asked for asked in sets if asked.depth is not NO_MODEL]
     cosines = list(dict.fromkeys(asked.key("dense") for asked in deep))
     rules = [name for name in NAMES if name != "dense" and name not in FIXED]
     plain = {name: weight for name, weight in now.items() if name not in cosines}
@@ -356,25 +377,28 @@ def report(record: Record, sets: Sequence[Asked], exits: Sequence[int], now: Wei
         "all fitted": (deep, left_out(deep, now, [*rules, *cosines])),
     }
     found = {
-        (way, asked.of_set, asked.exit): values
+        (way, asked.of_set, asked.depth): values
         for way, (some, all_values) in ways.items()
         for asked, values in zip(some, all_values, strict=True)
     }
     names = list(dict.fromkeys(asked.of_set for asked in sets))
-    keys = list(dict.fromkeys((way, exit) for way, _, exit in found))
+    keys = list(dict.fromkeys((way, depth) for way, _, depth in found))
     record.results["systems"] = {
-        f"{way}, exit {exit}" if exit is not NO_MODEL else way: {
-            name: round(float(found[way, name, exit].mean()), 4) for name in names
+        f"{way}, exit {depth}" if depth is not NO_MODEL else way: {
+            name: round(float(found[way, name, depth].mean()), 4) for name in names
         }
-        for way, exit in keys
+        for way, depth in keys
     }
     sizes = {asked.of_set: asked.n for asked in sets}
     header = ["", *(f"{name} ({sizes[name]})" for name in names)]
 
     def rows(cell: Callable[[str, str, int | None], str]) -> list[list[str]]:
         return [
-            [way if exit is NO_MODEL else f"{way}, exit {exit}", *(cell(way, name, exit) for name in names)]
-            for way, exit in keys
+            [
+                way if depth is NO_MODEL else f"{way}, exit {depth}",
+                *(cell(way, name, depth) for name in names),
+            ]
+            for way, depth in keys
         ]
 
     record.tables.append(
@@ -400,7 +424,7 @@ def report(record: Record, sets: Sequence[Asked], exits: Sequence[int], now: Wei
             [[name, *(f"{w[name]:.2f}" if name in w else "" for w in fitted.values())] for name in now],
         )
     )
-    deepest = [asked for asked in deep if asked.exit == exits[-1]]
+    deepest = [asked for asked in deep if asked.depth == exits[-1]]
     record.tables.append(
         table(
             f"exit {exits[-1]}, as it is, with one rule taken out",
@@ -427,9 +451,9 @@ def _gap(ours: Floats, theirs: Floats) -> str:
 
 def weights_now(bundle: Bundle, exits: Sequence[int], one_weight: bool = False) -> Weights:
     """The weights that the product ranks with; the mean of the exits' where they are to share one."""
-    own = {exit: Calibration.from_manifest(bundle.calibration, exit).dense for exit in exits}
+    own = {depth: Calibration.from_manifest(bundle.calibration, depth).dense for depth in exits}
     mean = sum(own.values()) / len(own)
-    cosines = {cosine_key(exit, one_weight): mean if one_weight else weight for exit, weight in own.items()}
+    cosines = {cosine_key(depth, one_weight): mean if one_weight else weight for depth, weight in own.items()}
     return {name: weight for name, weight in WEIGHTS.items() if name != "dense"} | cosines
 
 
@@ -487,8 +511,8 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
             answers = [
                 answer
                 for name in names
-                for exit in (NO_MODEL, *exits)
-                for answer in ask_all(sources, name, exit)
+                for depth in (NO_MODEL, *exits)
+                for answer in ask_all(sources, name, depth)
             ]
         if args.keep:
             args.keep.write_bytes(pickle.dumps((asking, answers)))
@@ -506,11 +530,11 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     weights = report(record, sets, exits, weights_now(bundle, exits, args.one_weight))
     if args.write:
         calibrations = {
-            exit.depth: Calibration.from_manifest(bundle.calibration, exit.depth) for exit in bundle.exits
+            one.depth: Calibration.from_manifest(bundle.calibration, one.depth) for one in bundle.exits
         }
-        for exit in exits:
-            weight = weights[cosine_key(exit, args.one_weight)]
-            calibrations[exit] = calibrations[exit]._replace(dense=weight)
+        for depth in exits:
+            weight = weights[cosine_key(depth, args.one_weight)]
+            calibrations[depth] = calibrations[depth]._replace(dense=weight)
         update_manifest(args.bundle, calibration={str(d): c.to_manifest() for d, c in calibrations.items()})
     written = record.write(args.out)
     print(*record.tables, f"written: {written.name}", sep="\n\n")

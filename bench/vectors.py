@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.record import progress
+from evaluation.record import progress
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder.encoder import Role
@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 600.0
 class TextEncoder(Protocol):
     """What this project's encoder, a checkpoint and a baseline have in common."""
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: Role = "code") -> Rows:
+    def encode(self, texts: Sequence[str], depth: int = 0, role: Role = "code") -> Rows:
         """Unit rows [len(texts), dimension]."""
 
 
@@ -72,18 +72,18 @@ class Embeddings:
         self._encoder, self._made_by, self._cache = encoder, made_by, cache
         self._rows: dict[tuple[int, str], dict[str, Rows]] = {}
 
-    def of(self, texts: Sequence[str], exit: int, role: Role) -> Rows:
+    def of(self, texts: Sequence[str], depth: int, role: Role) -> Rows:
         """Unit rows for `texts`."""
-        known = self._rows.setdefault((exit, role), {})
-        made_by = f"{self._made_by} exit {exit} {role}"
+        known = self._rows.setdefault((depth, role), {})
+        made_by = f"{self._made_by} exit {depth} {role}"
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new and self._cache:
             known.update(self._cache.get(made_by, new))
             new = [text for text in new if text not in known]
         for start in range(0, len(new), _BATCH):
-            progress(f"exit {exit}: {start:,} of {len(new):,} texts")
+            progress(f"exit {depth}: {start:,} of {len(new):,} texts")
             batch = new[start : start + _BATCH]
-            rows = dict(zip(batch, self._encoder.encode(batch, exit, role), strict=True))
+            rows = dict(zip(batch, self._encoder.encode(batch, depth, role), strict=True))
             known.update(rows)
             if self._cache:
                 self._cache.put(made_by, rows)

@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint
+from bundle.manifest import update_manifest, write_manifest
+from bundle.static import NO_PIECE, write_no_static, write_static
+from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint, vocabulary_of
 from export.errors import ExportError
-from export.manifest import update_manifest, write_manifest
-from export.static import NO_PIECE, vocabulary_of, write_no_static, write_static
 from export.validate import Encode, fidelity, read_texts, torch_encoder
 from modstar_lsp import __version__
 from modstar_lsp.encoder import Encoder, Exit, open_bundle
@@ -170,11 +170,11 @@ def _validate(
     if bundle.exits[1:]:
         from modstar_lsp.encoder.graph import GraphExit
 
-        def encoder(exit: Exit) -> Encode:
-            graph = GraphExit(bundle, exit)
-            return lambda texts: graph.encode(texts, bags=bag(texts) if exit.residual else None)
+        def encoder(entry: Exit) -> Encode:
+            graph = GraphExit(bundle, entry)
+            return lambda texts: graph.encode(texts, bags=bag(texts) if entry.residual else None)
 
-        candidates += [(str(exit.depth), exit, encoder(exit)) for exit in bundle.exits[1:]]
+        candidates += [(str(one.depth), one, encoder(one)) for one in bundle.exits[1:]]
         if bundle.gpu is not None:
             candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, encoder(bundle.gpu)))
     if not checkpoint.has_exit0:
@@ -182,13 +182,13 @@ def _validate(
             "exit 0: none in this checkpoint; until it has deepened an index is searched by its words alone"
         )
     figures = {}
-    for name, exit, encode in candidates:
-        found = fidelity(torch_encoder(checkpoint, exit.depth, max_tokens), encode, texts, queries)
+    for name, one, encode in candidates:
+        found = fidelity(torch_encoder(checkpoint, one.depth, max_tokens), encode, texts, queries)
         report(
-            f"exit {exit.depth} {exit.precision}: cosine {found.min_cosine:.5f} at least, "
+            f"exit {one.depth} {one.precision}: cosine {found.min_cosine:.5f} at least, "
             f"{found.mean_cosine:.5f} mean; {found.recall_at_10_overlap:.1%} of torch's first ten"
         )
-        found.check(f"exit {exit.depth} in {exit.precision}", gate)
+        found.check(f"exit {one.depth} in {one.precision}", gate)
         figures[name] = found.figures()
     return figures
 

@@ -1,9 +1,10 @@
-"""Reading a checkpoint: a `save_pretrained` folder of train/model.py with its tokenizer.json."""
+"""Reading a checkpoint: a `save_pretrained` folder of model/encoder.py with its tokenizer.json."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,8 +12,9 @@ from typing import Any, cast
 from tokenizers import Tokenizer
 
 from export.errors import ExportError
-from train.model import ModularStarConfig, ModularStarEncoder
-from train.tokenizer import of_words
+from model.config import ModularStarConfig
+from model.encoder import ModularStarEncoder
+from model.tokenizer import of_words
 
 # More tokens than any text has.
 WHOLE_TEXT = 1 << 20
@@ -81,6 +83,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise ExportError(f"{folder}: config.json and {WEIGHTS} differ in vocabulary size")
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     return Checkpoint(folder, model.eval().float(), tokenizer_json, digest)
+
+
+def vocabulary_of(tokenizer: Mapping[str, Any], size: int) -> list[str]:
+    """The pieces of a tokenizer.json in the order of their ids; ExportError when it is no WordPiece."""
+    model = tokenizer.get("model", {})
+    if model.get("type") != "WordPiece" or model.get("continuing_subword_prefix") != "##":
+        raise ExportError("tokenizer.json is no WordPiece with '##' continuations, which exit 0 needs")
+    pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    if len(pieces) > size or any(model["vocab"][piece] != number for number, piece in enumerate(pieces)):
+        raise ExportError(f"tokenizer.json has {len(pieces)} pieces where the checkpoint has {size} rows")
+    if any("\n" in piece for piece in pieces):
+        raise ExportError("tokenizer.json has a piece with a line break, which vocabulary.txt cannot hold")
+    return pieces
 
 
 def _json(path: Path) -> dict[str, Any]:

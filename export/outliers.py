@@ -6,12 +6,13 @@ below 5. Kept apart in fp32 such neurons cost next to nothing (LLM.int8(), Dettm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from train.model import MLP, ModularStarEncoder
+from model.modules import MLP, Layer
 
 # Kept apart in each layer. all-MiniLM-L6-v2 has one or two; the next are not far from the crowd.
 LOUD = 8
@@ -19,8 +20,19 @@ LOUD = 8
 LISTENED = 64
 
 
+class Layered(Protocol):
+    """What has layers that can be listened to: an encoder or a reranker."""
+
+    @property
+    def blocks(self) -> list[Layer]: ...
+
+    def states(
+        self, input_ids: Tensor, attention_mask: Tensor, upto: int
+    ) -> Iterator[tuple[int, Tensor]]: ...
+
+
 @torch.inference_mode()
-def loud_neurons(model: ModularStarEncoder, texts: Sequence[Sequence[int]]) -> list[Tensor]:
+def loud_neurons(model: Layered, texts: Sequence[Sequence[int]]) -> list[Tensor]:
     """The LOUD loudest neurons of each layer's MLP, as numbers in order, from texts given as token ids."""
     peaks: dict[int, Tensor] = {}
 

@@ -10,7 +10,7 @@ from optimum.onnxruntime import ORTQuantizer
 from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from transformers import PretrainedConfig
 
-from export.static import quantise_rows
+from bundle.static import quantise_rows
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 
 # A Gather from fewer rows than this is no embedding table.

@@ -13,8 +13,6 @@ _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS
 # What numpy imports only to attach its docstrings, which no process of ours shows: 5 of the 45 ms that it
 # takes. With empty modules in their place there are none; numpy's own documentation build replaces one, too.
 _DOCSTRINGS = ("numpy._core._add_newdocs", "numpy._core._add_newdocs_scalars")
-# What numpy imports for functions that a question never calls: 3 ms.
-_SELDOM = ("pickle", "platform")
 
 # Looking for cyclic garbage takes 13 ms of the imports and finds none: what they make stays. Indexing makes
 # this many objects too, so its garbage is still collected.
@@ -32,16 +30,3 @@ def hasten_numpy() -> None:
         os.environ.setdefault(variable, "1")
     for name in _DOCSTRINGS:
         sys.modules.setdefault(name, ModuleType(name))
-    for name in _SELDOM:
-        sys.modules.setdefault(name, _Later(name))
-
-
-class _Later(ModuleType):
-    """Stands for a module until something in it is asked for; then the module is imported and answers."""
-
-    def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):  # the import system looks at modules without using them
-            raise AttributeError(name)
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(__import__(self.__name__), name)

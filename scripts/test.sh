@@ -24,4 +24,5 @@ fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
+PATH="$PWD/$venv/bin:$PATH" bash scripts/check_workflows.sh
 ${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "$@"

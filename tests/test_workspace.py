@@ -70,10 +70,10 @@ def test_a_search_during_the_first_indexing_answers_from_what_is_known(tmp_path:
         def ask(progress: Progress) -> None:
             results = reader.search("stage step", EVERYTHING)
             if results.hits:
-                seen.append(results.coverage)
+                seen.append(results.indexed_share)
 
         writer.refresh(ask)
-        assert reader.search("stage step").coverage == 1.0
+        assert reader.search("stage step").indexed_share == 1.0
     assert seen, "no search found anything while indexing"
     assert 0 < seen[0] < 1
     assert seen == sorted(seen)
@@ -142,11 +142,11 @@ def test_a_second_worktree_takes_over_the_deeper_vectors(tmp_path: Path) -> None
     git(main, "worktree", "add", "-q", str(tmp_path / "other"))
     with Workspace.open(main, index_dir=tmp_path / "indexes") as workspace:
         workspace.refresh()
-        deepest = max(exit.depth for exit in workspace.encoder.bundle.exits)
+        deepest = max(one.depth for one in workspace.encoder.bundle.exits)
         workspace.deepen(deepest)
     with Workspace.open(tmp_path / "other", index_dir=tmp_path / "indexes") as workspace:
         workspace.refresh()
-        assert workspace.status().coverage == {deepest: 1}
+        assert workspace.status().depths == {deepest: 1}
 
 
 def test_a_model_damaged_after_it_was_found_right_is_noticed(

@@ -7,6 +7,7 @@ The stages, each with its own --help, in order:
   pretrain    repository windows -> an encoder that has read code: masked words, one repository or two
   mine        corpus, a checkpoint -> hard negatives for the next fit
   fit         corpus, a start, a configuration -> the multi-exit encoder; resumes after a kill
+  rerank      questions with a search's answers, a BERT-like encoder -> the last stage's reranker; resumes too
   evaluate    a checkpoint and the evaluation sets -> tables per exit, with BM25 beside them
   ablate      a configuration -> the same run without each of its parts, in one table
   curve       runs -> a picture
@@ -47,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from safetensors import SafetensorError
 
-    from bench.sets import SetError
+    from evaluation.sets import SetError
+    from model.encoder import CheckpointError
     from train import stages
     from train.batches import HardNegativesError
     from train.config import ConfigError
     from train.curve import CurveError
     from train.data import CorpusError
-    from train.model import CheckpointError
     from train.pretrained import PretrainedError
     from train.run import TrainingError
     from train.state import StateError
@@ -163,6 +164,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument(
         "--eval", type=Path, help="folder of the flat sets, scored every evaluate_steps and at the end"
+    )
+    one.add_argument("--minutes", type=float, help="stop after so long; run the same command to go on")
+    one.add_argument("--record", help="name of a dated folder in train/records")
+    one.add_argument("--out", type=Path, required=True, help="checkpoint to write; its run/ keeps the state")
+
+    one = stage("rerank", "train the reranker of the last stage")
+    one.add_argument(
+        "--answers", type=Path, required=True, help="a file of `python -m train.data.questions answers`"
+    )
+    _corpus_options(one)
+    one.add_argument(
+        "--config", default="reranker", help="a file or a name in train/configs (default %(default)s)"
+    )
+    one.add_argument(
+        "--backbone",
+        type=Path,
+        required=True,
+        help="a BERT-family transformers folder to start from, or a reranker to train further",
     )
     one.add_argument("--minutes", type=float, help="stop after so long; run the same command to go on")
     one.add_argument("--record", help="name of a dated folder in train/records")

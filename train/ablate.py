@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from bench.metrics import Interval, interval_of_means
+from evaluation.metrics import Interval, interval_of_means
+from model.encoder import ModularStarEncoder, load_checkpoint
 from train.config import ConfigError, TrainConfig
 from train.data import Pair
 from train.evaluate import FlatSet, encode_sets, load_flat_sets, score_vectors, smaller
 from train.loop import Fit
-from train.model import ModularStarEncoder, load_checkpoint
 from train.pretrain import Pretrain, Window
 from train.start import start_model
 from train.state import STATE

@@ -30,10 +30,10 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
-from bench.metrics import Floats, Interval, interval, interval_of_means
-from bench.record import command_line, table
-from export.manifest import write_manifest
-from export.static import write_static
+from bundle.manifest import write_manifest
+from bundle.static import write_static
+from evaluation.metrics import Floats, Interval, interval, interval_of_means
+from evaluation.record import command_line, table
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.bundle import MANIFEST, Bundle
 from modstar_lsp.encoder.words import split_words

@@ -17,9 +17,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.encoder import ModularStarEncoder
+from model.precision import autocast
 from train.data import Pair
 from train.encoding import SLICE_TOKENS, in_order, slices, tokenize
-from train.model import ModularStarEncoder
 
 # Of the ridge, as a share of the mean square of a column. Exits 2 and 4 of all-MiniLM-L6-v2 fitted on 1,500
 # texts, cosine to where 500 others should lie: .003 .692 .711; .01 .703 .722; .03 .708 .728; .1 .700 .722.
@@ -117,7 +118,7 @@ def pooled_states(
     for part in parts:
         ids, mask = part.input_ids.to(model.device), part.attention_mask.to(model.device)
         rows = model(ids, mask, [0]) if 0 in model.depths else {}
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with autocast(model.device.type, bf16):
             for depth, states in model.states(ids, mask, upto=model.depths[-1]):
                 if depth in model.depths:
                     rows[depth] = model.exit_head(depth).pooled(states, mask)

@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from train.model import TERM_FREQUENCY
-from train.tokenizer import is_word
+from model.config import TERM_FREQUENCY
+from model.tokenizer import is_word
 
 # Texts tokenised at a time: bounds the memory of the intermediate token lists.
 BLOCK = 20_000

@@ -1,7 +1,7 @@
 """Configurations as files: {"model": shape of the encoder, and a section for each kind of run}.
 
 "exit0", "pretrain", "fit" are those of train/exit0.py, pretrain.py, loop.py; "start" says how the encoder
-begins, "augmentation" what is changed in the pairs.
+begins, "augmentation" what is changed in the pairs, "rerank" is that of train/rerank.py.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from model.config import ModularStarConfig
 from train.data import Augmentation
 from train.exit0 import Exit0Settings
 from train.loop import FitSettings
-from train.model import ModularStarConfig
 from train.pretrain import PretrainSettings
+from train.rerank import RerankSettings
 from train.start import StartSettings
 
 FOLDER = Path(__file__).with_name("configs")
@@ -39,6 +40,7 @@ class TrainConfig:
     pretrain: PretrainSettings
     fit: FitSettings
     augmentation: Augmentation
+    rerank: RerankSettings
 
     def model_config(self, **changed: Any) -> ModularStarConfig:
         """The encoder's own configuration, checked."""
@@ -67,6 +69,7 @@ SECTIONS = {
     "pretrain": PretrainSettings,
     "fit": FitSettings,
     "augmentation": Augmentation,
+    "rerank": RerankSettings,
 }
 
 

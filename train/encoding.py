@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from train.model import ModularStarEncoder
+from model.encoder import ModularStarEncoder
+from model.precision import autocast
 from train.workers import Copies
 
 # Tokens, padding included, of one forward pass when nothing else is said. On a CPU 2,000 to 8,000 are alike.
@@ -94,7 +95,7 @@ def encode(
         if copies:
             found = copies.each(parts, vectors)
         else:
-            with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+            with autocast(model.device.type, bf16):
                 found = [vectors(model, number, part) for number, part in enumerate(parts)]
         for depth, some in in_order(parts, found).items():
             rows.setdefault(depth, []).append(some.numpy())

@@ -1,6 +1,6 @@
 """Retrieval scores of a checkpoint on the flat evaluation sets, with BM25 beside it and bootstrap intervals.
 
-Sets, BM25 and metrics are those of `bench`; the queries are drawn as ever, so that older records can be
+Sets, BM25 and metrics are those of `evaluation`; the queries are drawn as ever, so that older records can be
 repeated. A text asks among the items of its own language; code asks among the items of one other language
 (drawn once, by the seed).
 """
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from bench import metrics
-from bench.bm25 import PlainBM25
-from bench.flat import FEW_SHARED_WORDS, cut, fused
-from bench.metrics import Floats, Interval, interval_of_means
-from bench.sets import SetError, load_flat
+from evaluation import metrics
+from evaluation.bm25 import PlainBM25
+from evaluation.metrics import Floats, Interval, interval_of_means
+from evaluation.scoring import cut, fused
+from evaluation.sets import FEW_SHARED_WORDS, SetError, load_flat
+from model.encoder import ModularStarEncoder
 from train.encoding import encode
-from train.model import ModularStarEncoder
 
 # The sets on which models are compared while they train. codetrans_valid is left out: BM25 solves it.
 FLAT_SETS = (
@@ -213,11 +213,6 @@ def score_vectors(flat: FlatSet, queries: Rows, documents: Rows) -> Scores:
     return score(flat, lambda at, pool: documents[pool] @ queries[at])
 
 
-def score_encoder(flat: FlatSet, encode: Callable[[Sequence[str]], Rows]) -> Scores:
-    """Scores of `encode(texts) -> unit rows` on one set."""
-    return score_vectors(flat, encode(flat.queries), encode(flat.documents))
-
-
 class Lexical:
     """BM25 over each query's own candidates, with their statistics."""
 
@@ -229,11 +224,6 @@ class Lexical:
         if id(pool) not in self._built:
             self._built[id(pool)] = PlainBM25(self._flat.documents[row] for row in pool)
         return self._built[id(pool)].scores(self._flat.queries[at])
-
-
-def score_bm25(flat: FlatSet) -> Scores:
-    """Scores of plain BM25 over split words."""
-    return score(flat, Lexical(flat))
 
 
 def score_exits(

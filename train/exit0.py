@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.config import TERM_FREQUENCY, ModularStarConfig
+from model.encoder import ModularStarEncoder
+from model.precision import autocast
 from train.bags import Bags
 from train.losses import Contrastive
-from train.model import TERM_FREQUENCY, ModularStarConfig, ModularStarEncoder
 
 # What punctuation weighs when a deeper exit begins as a bag (a mean word weighs 1).
 LEAST_WEIGHT = 0.005
@@ -127,7 +129,7 @@ def train_table(
                 documents[rng.integers(len(documents))].take(rows),
             )
             asked, found = table(*_dropped(*_joined(*bags), settings, rng)).split(len(rows))
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast("cpu"):
                 loss = loss_of(asked, found, torch.from_numpy(groups[rows]))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

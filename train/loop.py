@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from model.encoder import ModularStarEncoder
 from train.batches import Batches
 from train.data import Augmentation, Pair, augment
 from train.encoding import Slice, encode, in_order, tokenize
@@ -26,7 +27,6 @@ from train.losses import (
     TextTeacher,
     exit_weights,
 )
-from train.model import ModularStarEncoder
 from train.run import LOSS_PART, Report, Run, RunSettings, TrainingError
 
 __all__ = ["Fit", "FitSettings", "encode", "keep_exit0", "merge"]

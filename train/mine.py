@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from model.encoder import ModularStarEncoder
+from model.precision import bf16_pays
 from train.bags import make_bags, pool
 from train.data import Pair, group_of, repository_of
 from train.encoding import encode
-from train.model import ModularStarEncoder
 
 # Candidates looked at for each query, and how many of them are kept.
 LOOKED_AT = 64
@@ -71,7 +72,8 @@ def mine(
         rivals.setdefault((pair.language, repository), []).append(row)
     groups = np.asarray([group_of(pair) for pair in pairs])
     negatives = np.full((len(pairs), KEPT), -1, dtype=np.int64)
-    asked, found = torch.from_numpy(queries).bfloat16(), torch.from_numpy(codes).bfloat16()
+    half = torch.bfloat16 if bf16_pays() else torch.float32
+    asked, found = torch.from_numpy(queries).to(half), torch.from_numpy(codes).to(half)
     inconsistent = dropped = 0
     for (language, repository), members in sorted(rivals.items()):
         rows = np.asarray(members)
@@ -102,16 +104,16 @@ def mine(
 
 
 def vectors(
-    model: ModularStarEncoder, tokenizer: Tokenizer, pairs: Sequence[Pair], exit: int
+    model: ModularStarEncoder, tokenizer: Tokenizer, pairs: Sequence[Pair], depth: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit rows of the queries and of the codes at one exit; at exit 0 this takes seconds."""
     sides = [pair.query for pair in pairs], [pair.code for pair in pairs]
-    if exit == 0:
+    if depth == 0:
         table, tf = model.fold_exit0(), model.config.exit0_tf
         asked, found = (pool(table, make_bags(texts, tokenizer), tf) for texts in sides)
         return asked, found
     asked, found = (
-        encode(model, tokenizer, texts, longest, [exit])[exit]
+        encode(model, tokenizer, texts, longest, [depth])[depth]
         for texts, longest in zip(sides, (QUERY_TOKENS, CODE_TOKENS), strict=True)
     )
     return asked, found

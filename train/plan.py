@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from model.config import ModularStarConfig
+from model.encoder import ModularStarEncoder
 from train.config import ConfigError, read_config
-from train.model import ModularStarConfig, ModularStarEncoder
 
 # Tokens for which the attention's own cost is told: scores and weighted sums grow with the length.
 PLANNED_LENGTH = 128

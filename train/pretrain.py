@@ -23,12 +23,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.encoder import ModularStarEncoder
+from model.tokenizer import SPECIALS
 from train.data import CorpusError, read_lines
 from train.encoding import Slice
 from train.losses import exit_weights
-from train.model import ModularStarEncoder
 from train.run import Report, Run, RunSettings, TrainingError
-from train.tokenizer import SPECIALS
 
 HEADS = "pretraining_heads.safetensors"
 IGNORED = -100

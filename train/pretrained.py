@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
-from train.model import ModularStarConfig, ModularStarEncoder, load_checkpoint
-from train.tokenizer import is_word
+from model.config import ModularStarConfig
+from model.encoder import ModularStarEncoder, load_checkpoint
+from model.tokenizer import is_word
 
 
 class PretrainedError(Exception):

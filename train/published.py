@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, processors
 from torch import Tensor
 
-from train.model import ModularStarConfig, ModularStarEncoder
+from model.config import ModularStarConfig
+from model.encoder import ModularStarEncoder
 from train.pretrained import PretrainedError, load_fast_tokenizer, read_config_json
 
 MODEL_TYPE = "ModularStarEncoder"

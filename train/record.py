@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.record import machine
+from evaluation.record import machine
 from train.curve import draw
 
 RECORDS = Path(__file__).with_name("records")

@@ -24,11 +24,12 @@ from accelerate.utils import InitProcessGroupKwargs
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from model.encoder import ModularStarEncoder
+from model.precision import autocast
+from model.tokenizer import as_transformers
 from train.encoding import Slice, slices
 from train.logs import Log
-from train.model import ModularStarEncoder
 from train.state import load_state, save_snapshot, save_state
-from train.tokenizer import as_transformers
 from train.workers import Copies, Copy, keep_freed_memory
 
 SCHEDULES = ("cosine", "trapezoid")
@@ -289,8 +290,8 @@ class Run(ABC):
         return contextlib.nullcontext() if last or self.copies else self.accelerator.no_sync(self.module)
 
     def autocast(self) -> torch.autocast:
-        """bf16 where the settings want it."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.plan.bf16)
+        """bf16 where the settings want it and the device has units for it."""
+        return autocast(self.device.type, self.plan.bf16)
 
     def reseed(self, part: int, module: nn.Module | None = None) -> None:
         """Have what `module` draws next depend on this step, part and process; without a module, as what all

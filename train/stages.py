@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from bench.record import command_line
+from evaluation.record import command_line
+from model.encoder import CheckpointError, ModularStarEncoder, load_checkpoint
+from model.tokenizer import as_transformers, load_tokenizer
 from train.align import fit_gains
 from train.bags import make_bags, pool, words_of
 from train.batches import pair_keys, read_hard_negatives, write_hard_negatives
@@ -53,17 +55,18 @@ from train.exit0 import as_model, continued, train_table
 from train.logs import CURVE
 from train.loop import Fit, merge
 from train.mine import mine, vectors
-from train.model import CheckpointError, ModularStarEncoder, load_checkpoint
 from train.pretrain import Pretrain, Window, read_windows
 from train.record import write_record
 from train.run import Report, processes
 from train.start import start_model
 from train.store import Store, as_record, open_pairs, stamp_of, write_store
 from train.teacher import TextEncoder, starting_table
-from train.tokenizer import as_transformers, load_tokenizer, train_tokenizer
+from train.tokenizer import train_tokenizer
 from train.wrap import wrap
 
 STOPPED = 3
+# Texts by which the projections of a reranker's heads are laid.
+HEADS_LAID_BY = 250
 
 
 # ---- what is read ---------------------------------------------------------------------------------------
@@ -295,6 +298,30 @@ def run_fit(chosen: argparse.Namespace) -> int:
                 "scores": scores,
             }
             write_record(chosen.record, {"model": config.model, **told}, data, curve, result, command(chosen))
+    return 0 if finished else STOPPED
+
+
+def run_rerank(chosen: argparse.Namespace) -> int:
+    """questions with a search's answers, an encoder -> the reranker"""
+    from train.rerank import Rerank, read_examples, start_reranker
+
+    settings = read_config(Path(chosen.config)).rerank
+    if chosen.minutes is not None:
+        settings = replace(settings, minutes=chosen.minutes)
+    examples = read_examples(chosen.answers)
+    train, _, data = corpus(chosen, chosen.out / "data")
+    data["files"] |= {chosen.answers.name: digest_of(chosen.answers)}
+    texts = [one.right[0] for one in examples[:: max(len(examples) // HEADS_LAID_BY, 1)]]
+    told = {"rerank": asdict(settings), "data": data["line"], "examples": len(examples)}
+    model, tokenizer = start_reranker(chosen.backbone, settings, texts, **told)
+    run = Rerank(model, tokenizer, examples, train, settings, chosen.out / "run")
+    finished = run.run()
+    model.save_pretrained(chosen.out)
+    tokenizer.save(str(chosen.out / "tokenizer.json"))
+    if chosen.record:
+        curve = finished_curve(chosen.out / "run")
+        result = {"steps": run.step, "finished": finished, "hours": round(run.seconds / 3600, 2)}
+        write_record(chosen.record, told, data, curve, result, command(chosen))
     return 0 if finished else STOPPED
 
 

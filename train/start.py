@@ -6,21 +6,20 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from tokenizers import Tokenizer
 
+from model.config import ModularStarConfig
+from model.encoder import CheckpointError, ModularStarEncoder, load_checkpoint
+from model.tokenizer import load_tokenizer
 from train.align import affine, align_heads, lay_exits, pooled_states
 from train.bags import words_of
 from train.data import Pair
 from train.exit0 import start_from
-from train.model import CheckpointError, ModularStarConfig, ModularStarEncoder, load_checkpoint
+from train.loop import FitSettings
 from train.pretrained import load_bert
-from train.tokenizer import load_tokenizer
-
-if TYPE_CHECKING:
-    from train.config import TrainConfig
 
 # What of a configuration's model section is not the encoder's shape, and so applies to one that is given.
 SWITCHES = ("residual", "bag_dropout", "query_ground", "nested_dimensions", "exit0_tf")
@@ -38,8 +37,23 @@ class StartSettings:
     gains: tuple[float, ...] = ()
 
 
+class Configuration(Protocol):
+    """What of a configuration decides how the encoder begins: of `train.config.TrainConfig`, which is one."""
+
+    @property
+    def model(self) -> dict[str, Any]: ...
+
+    @property
+    def start(self) -> StartSettings: ...
+
+    @property
+    def fit(self) -> FitSettings: ...
+
+    def model_config(self, **changed: Any) -> ModularStarConfig: ...
+
+
 def start_model(
-    config: TrainConfig,
+    config: Configuration,
     pairs: Sequence[Pair],
     init: Path | None,
     backbone: Path | None = None,

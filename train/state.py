@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch.distributed.checkpoint import CheckpointException
 
-from train.model import ModularStarEncoder
+from model.encoder import ModularStarEncoder
 
 STATE = "state-"
 SNAPSHOT = "snapshot-"

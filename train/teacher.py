@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
+from model.precision import autocast
 from train.bags import Bags
 
 # Arora et al. recommend 1e-3 to 1e-4. Weights are learned afterwards, so little hangs on it.
@@ -47,7 +48,7 @@ class TextEncoder:
                 max_length=self.longest,
                 return_tensors="pt",
             )
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast("cpu"):
                 states = self.model(**fed).last_hidden_state.float()
             mask = fed["attention_mask"][:, :, None]
             rows[some] = ((states * mask).sum(1) / mask.sum(1)).numpy()

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from model.precision import bf16_pays
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -38,6 +40,7 @@ class Copies:
     """
 
     def __init__(self, model: nn.Module, count: int = 0, bf16: bool = True, learning: bool = True):
+        bf16 = bf16 and bf16_pays()
         self.model, self.bf16 = model, bf16
         count = count or cores()
         if learning and _drops(model):

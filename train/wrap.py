@@ -18,15 +18,15 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from model.encoder import ModularStarEncoder
+from model.tokenizer import of_words
 from modstar_lsp.chunking import chunk_file, embedded_text
 from modstar_lsp.files import Unreadable, read_source, walk
 from train.align import lay_exits, pooled_states, ridge
 from train.bags import make_bags, pool
-from train.model import ModularStarEncoder
 from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
 from train.published import MODEL_TYPE, load_published
 from train.teacher import SMOOTH
-from train.tokenizer import of_words
 
 PACKAGE = Path(__file__).resolve().parent.parent / "modstar_lsp"
 # Texts that the early exits are fitted on: four a column and more, some minutes on a CPU.

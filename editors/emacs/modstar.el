@@ -35,6 +35,16 @@
   "Seconds to wait for an answer."
   :type 'number)
 
+(defcustom modstar-live-hits 8
+  "How many hits to show below the prompt while a question is typed; 0 shows none."
+  :type 'natnum)
+
+(defcustom modstar-live-delay 0.2
+  "Seconds without a key after which what was typed so far is asked."
+  :type 'number)
+
+(defvar modstar-history nil "The questions of this session, the last one first.")
+
 (defvar modstar--connections nil "Alist of a project's folder and the connection to its server.")
 
 (cl-defstruct modstar--place "Where a hit is; its group is its own, so that the order of ranks stays."
@@ -72,7 +82,7 @@
     (if (and known (jsonrpc-running-p known))
         known
       (unless (executable-find (car modstar-command))
-        (user-error "Modstar: %s is not installed: run `pip install \"modstar[lsp]\"', or set `modstar-command'"
+        (user-error "Modstar: %s is not installed: run `pip install ~/src/modstar', or set `modstar-command'"
                     (car modstar-command)))
       (let ((connection
              (jsonrpc-process-connection
@@ -147,10 +157,67 @@
     (when (plist-get answer :message)
       (message "Modstar: %s" (plist-get answer :message)))))
 
+(defun modstar--live-line (hit)
+  "HIT in one line: what tells most first, since a narrow frame cuts off the end."
+  (let ((symbol (plist-get hit :symbol)))
+    (format "%.2f  %s:%d  %s" (plist-get hit :score) (plist-get hit :path)
+            (1+ (plist-get (plist-get (plist-get hit :selectionRange) :start) :line))
+            (if (string-empty-p symbol) (plist-get hit :kind) symbol))))
+
+(defun modstar--live-answer (answer)
+  "What stands below the prompt for ANSWER."
+  (let ((lines (mapcar #'modstar--live-line (plist-get answer :hits))))
+    (propertize (concat "\n" (string-join (or lines (list (or (plist-get answer :message) "nothing found"))) "\n"))
+                'face 'shadow 'cursor t)))
+
+(defun modstar--live (connection)
+  "Have the minibuffer show what CONNECTION answers to what was typed so far."
+  (let ((minibuffer (current-buffer))
+        (overlay (make-overlay (point-max) (point-max) nil t t))
+        (asked "") timer)
+    (cl-labels
+        ((typed () (with-current-buffer minibuffer (string-trim (minibuffer-contents-no-properties))))
+         (show (text)
+           (when (overlay-buffer overlay)
+             (with-current-buffer minibuffer (move-overlay overlay (point-max) (point-max)))
+             (overlay-put overlay 'after-string text)))
+         (ask ()
+           (let ((query (typed)))
+             (cond
+              ((equal query asked))
+              ((string-empty-p query) (setq asked query) (show ""))
+              (t (setq asked query)
+                 (jsonrpc-async-request
+                  connection :modstar/search (list :query query :limit modstar-live-hits :snippetLines 1)
+                  ;; An answer to what has been changed since is out of date.
+                  :success-fn (lambda (answer) (when (equal query asked) (show (modstar--live-answer answer))))
+                  :error-fn #'ignore :timeout-fn #'ignore :timeout modstar-timeout))))))
+      (add-hook 'post-command-hook
+                (lambda ()
+                  (when timer (cancel-timer timer))
+                  (setq timer (run-with-idle-timer modstar-live-delay nil #'ask)))
+                nil t)
+      (add-hook 'minibuffer-exit-hook
+                (lambda ()
+                  (when timer (cancel-timer timer))
+                  (delete-overlay overlay))
+                nil t))))
+
+(defun modstar--read-question ()
+  "A question from the minibuffer, which shows the best hits while it is typed."
+  (let ((connection (modstar--connect (modstar--root)))
+        (symbol (thing-at-point 'symbol t)))
+    (minibuffer-with-setup-hook
+        (lambda () (when (> modstar-live-hits 0) (modstar--live connection)))
+      (read-string (format "Search code by meaning (%sM-p: earlier): " (if symbol (format "default %s, " symbol) ""))
+                   nil 'modstar-history symbol))))
+
 ;;;###autoload
 (defun modstar-search (query)
-  "Show the code that answers QUERY, a sentence or a name, best."
-  (interactive (list (read-string "Search code by meaning: " nil nil (thing-at-point 'symbol t))))
+  "Show the code that answers QUERY, a sentence or a name, best.
+While it is typed the best hits are shown below the prompt, where
+`previous-history-element' brings back the questions before."
+  (interactive (list (modstar--read-question)))
   (modstar--show (modstar--request :modstar/search (list :query query))))
 
 (defun modstar--position (point)

@@ -4,9 +4,9 @@ import { context } from 'esbuild';
 
 const production = process.argv.includes('--production');
 
-// the walkthrough shows the pictures of the project's documentation
+// the walkthrough shows pictures 520 points wide: parts of the window, so that they can be read
 mkdirSync('dist', { recursive: true });
-for (const name of ['search', 'similar', 'status']) copyFileSync(`../../docs/images/vscode-${name}.png`, `dist/${name}.png`);
+for (const name of ['search', 'similar', 'status']) copyFileSync(`../../docs/images/vscode-step-${name}.png`, `dist/${name}.png`);
 
 const build = await context({
   entryPoints: ['src/extension.ts'],

@@ -9,6 +9,10 @@ from __future__ import annotations
 from modstar_lsp.chunking.chunk import Chunk, Outlined, embedded_text
 from modstar_lsp.files.languages import language_of
 
+# Markup whose scripts are code.
+WITH_SCRIPTS = frozenset({"astro", "html", "razor", "svelte", "vue"})
+NOTEBOOK = "notebook"
+
 __all__ = ["Chunk", "Outlined", "chunk_file", "embedded_text", "language_of", "outline"]
 
 
@@ -21,12 +25,21 @@ def chunk_file(path: str, text: str) -> list[Chunk]:
 
     if not text.strip():
         return []
-    language = language_of(path, text[:200].split("\n", 1)[0])
+    language = language_of(path, text)
     if language in grammars.GRAMMARS:
         from modstar_lsp.chunking import code
 
         chunks = code.chunk_code(language, path, text)
         return prose.windows(text, kind="module", overlap=0) if chunks is None else chunks
+    if language in WITH_SCRIPTS:
+        from modstar_lsp.chunking.markup import chunk_markup
+
+        return chunk_markup(language, path, text)
+    if language == NOTEBOOK:
+        from modstar_lsp.chunking.notebook import chunk_notebook
+
+        cells = chunk_notebook(path, text)
+        return prose.windows(text) if cells is None else cells
     if language in prose.SECTIONED:
         return prose.sections(language, text)
     return prose.windows(text)
@@ -36,8 +49,14 @@ def outline(path: str, text: str) -> list[Outlined]:
     """The definitions of a file `path` with content `text`, in order; none in a language without grammar."""
     from modstar_lsp.chunking import grammars
 
-    language = language_of(path, text[:200].split("\n", 1)[0])
-    if language not in grammars.GRAMMARS or not text.strip():
+    language = language_of(path, text)
+    if not text.strip():
+        return []
+    if language in WITH_SCRIPTS:
+        from modstar_lsp.chunking.markup import outline_markup
+
+        return outline_markup(language, path, text)
+    if language not in grammars.GRAMMARS:
         return []
     from modstar_lsp.chunking import code
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 
-from modstar_lsp.chunking.chunk import Chunk, Outlined
+from modstar_lsp.chunking import sizes
+from modstar_lsp.chunking.chunk import Chunk, Outlined, short_scope
 from modstar_lsp.chunking.definitions import Reader
 from modstar_lsp.chunking.grammars import GRAMMARS, parse
 from modstar_lsp.chunking.leaves import Leaf
-from modstar_lsp.chunking.lines import Rows
+from modstar_lsp.chunking.lines import TextRows
+from modstar_lsp.chunking.macros import Named, without_macros
 from modstar_lsp.chunking.splitting import emit
-from modstar_lsp.chunking.walking import Walker
+from modstar_lsp.chunking.walking import TooManyLeaves, Walker
 
+_WITH_MACROS = frozenset({"c", "cpp", "objective-c"})
 _LONE_CR = re.compile(r"\r(?!\n)")
 _CPP = re.compile(r"^\s*(?:class\s+\w|namespace\b|template\s*<|using\s+\w|public:|private:)", re.M)
 
 
 def chunk_code(language: str, path: str, text: str) -> list[Chunk] | None:
-    """Chunks of a file in a language of GRAMMARS: exactly its lines. None if it cannot be parsed."""
+    """Chunks of a file in a language of GRAMMARS: exactly its lines. None if it cannot be divided so."""
     walker = _walked(language, path, text)
     if walker is None:
         return None
@@ -44,19 +47,23 @@ def outline_code(language: str, path: str, text: str) -> list[Outlined]:
         end = leaves[index + 1].start if index + 1 < len(leaves) else rows.count
         while end > leaf.start + 1 and not rows.slice(end - 1, end).strip():
             end -= 1
-        found.append(Outlined(leaf.start + 1, end, leaf.kind, leaf.name, leaf.scope))
+        found.append(Outlined(leaf.start + 1, end, leaf.kind, leaf.name, short_scope(leaf.scope)))
     return found
 
 
 def _walked(language: str, path: str, text: str) -> Walker | None:
-    """What a walk over the file finds: at least one leaf. None if it cannot be parsed."""
+    """What a walk over the file finds: at least one leaf. None if it cannot be parsed or has too many."""
     if language == "c" and path.lower().endswith(".h") and _CPP.search(text):
         language = "cpp"
     grammar = GRAMMARS[language]
     # tree-sitter ends its rows at \n alone.
     data = (_LONE_CR.sub("\n", text) if "\r" in text else text).encode("utf-8", "replace")
-    tree = parse(language, data)
-    if tree is None:
+    named: dict[int, Named] = {}
+    parsed = data
+    if language in _WITH_MACROS:
+        parsed, named = without_macros(data)
+    tree = parse(language, parsed, path.lower())
+    if tree is None or tree.root_node.named_child_count > sizes.MAX_LEAVES:
         return None
     nodes = tree.root_node.named_children
     if grammar.flat:
@@ -65,10 +72,13 @@ def _walked(language: str, path: str, text: str) -> Walker | None:
             for node in nodes
             for child in (node.named_children if node.type in grammar.flat else (node,))
         ]
-    rows = Rows(text)
-    reader = Reader(grammar, data)
+    rows = TextRows(text)
+    reader = Reader(grammar, data, named)
     walker = Walker(reader, rows)
-    walker.walk(nodes, "", 0, 0, inside="")
+    try:
+        walker.walk(nodes, "", 0, 0, inside="")
+    except TooManyLeaves:
+        return None
     if not walker.leaves:  # nothing but stray tokens
         walker.leaves.append(Leaf(0, "module", "", "", 0, [tree.root_node], statement=True))
     return walker

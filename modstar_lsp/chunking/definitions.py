@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from modstar_lsp.chunking import sizes
-from modstar_lsp.chunking.grammars import Grammar, Rule, follow
+from modstar_lsp.chunking.grammars import Defines, Grammar, follow
+from modstar_lsp.chunking.macros import Named
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -28,20 +30,30 @@ _NO_NAMES = frozenset(
 _NOT_SCOPES = frozenset(
     {"", "this", "self", "prototype", "exports", "module", "window", "globalThis", "local"}
 )
-VALUE_FUNCTION = Rule("function", binds=True)
-VALUE_OBJECT = Rule("class", body="value")
+VALUE_FUNCTION = Defines("function", binds=True)
+VALUE_OBJECT = Defines("class", body="value")
+
+
+class Symbol(NamedTuple):
+    """A name, qualified by its scope, and the row on which its definition writes it."""
+
+    name: str
+    row: int
 
 
 class Definition:
     """What `Reader.identify` found out about a node."""
 
-    __slots__ = ("body", "defines", "inner", "joins", "kind", "name", "rule", "scope")
+    __slots__ = ("body", "defines", "inner", "joins", "kind", "name", "row", "rule", "scope")
 
-    def __init__(self, rule: Rule, kind: str, name: str, scope: str, inner: Node, body: Node | None) -> None:
+    def __init__(
+        self, rule: Defines, kind: str, name: str, scope: str, row: int, inner: Node, body: Node | None
+    ) -> None:
         self.rule = rule
         self.kind = kind
         self.name = name
         self.scope = scope  # names that the name itself carries: the A of A::f
+        self.row = row  # of the name, or of the definition where it has none
         self.inner = inner
         self.body = body
         self.joins = rule.joins
@@ -49,14 +61,23 @@ class Definition:
 
 
 class Reader:
-    """Reads definitions out of the nodes of one file."""
+    """Reads definitions out of the nodes of one file. `named`: what macros at these bytes define."""
 
-    def __init__(self, grammar: Grammar, data: bytes) -> None:
+    def __init__(self, grammar: Grammar, data: bytes, named: Mapping[int, Named] | None = None) -> None:
         self.grammar = grammar
         self.data = data
+        self.named = named or {}
 
     def text(self, node: Node) -> str:
+        """The text of `node`; bytes that are no UTF-8 become U+FFFD."""
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+    def last_row(self, node: Node) -> int:
+        """The last row on which `node` has text: some grammars end it at the indentation of what follows."""
+        last, column = node.end_point
+        if last > node.start_point[0] and not self.data[node.end_byte - column : node.end_byte].strip():
+            last -= 1
+        return last
 
     def identify(self, node: Node, kind: str) -> Definition | None:
         """The definition that a node of type `kind` is, None for any other statement."""
@@ -80,7 +101,7 @@ class Reader:
             return self._by_rule(node, rule) if rule is not None else None
         return self._by_value(node, 0) if grammar.functions or grammar.objects else None
 
-    def _by_rule(self, node: Node, rule: Rule) -> Definition | None:
+    def _by_rule(self, node: Node, rule: Defines) -> Definition | None:
         body = follow(node, rule.body) if rule.body else None
         if rule.needs_body and body is None:
             return None
@@ -88,9 +109,16 @@ class Reader:
         name, scope = self._split_name(named) if named is not None else ("", "")
         if rule.scope:
             around = follow(node, rule.scope)
-            if around is not None:
+            if around is not None and around != named:
                 scope = _SPACES.sub(" ", _TYPE_ARGUMENTS.sub("", self.text(around))).strip("*& ()")[:100]
-        found = Definition(rule, rule.kind, name, scope, node, body)
+        row = (node if named is None else named).start_point[0]
+        macro = self.named.get(named.start_byte) if named is not None and self.named else None
+        if macro is not None:
+            name, scope = macro.name, macro.scope
+            row += self.data.count(b"\n", named.start_byte, macro.start)  # type: ignore[union-attr]
+        if rule.needs_name and not name:
+            return None
+        found = Definition(rule, rule.kind, name, scope, row, node, body)
         if rule.reopens and follow(node, rule.reopens) is not None:
             found.defines = False
         return found
@@ -129,7 +157,8 @@ class Reader:
             where = grammar.objects[value.type]
             body = follow(value, where) if where else value
             kind = "module" if value.type in ("object", "table_constructor") else "class"
-        return Definition(rule, kind, name, scope, value if rule is VALUE_FUNCTION else node, body)
+        inner = value if rule is VALUE_FUNCTION else node
+        return Definition(rule, kind, name, scope, named.start_point[0], inner, body)
 
     def _split_name(self, node: Node) -> tuple[str, str]:
         """Name and enclosing names of a name node: "A::B::f" is f in A.B."""
@@ -154,6 +183,8 @@ class Reader:
             if shorter == text:
                 break
             text = shorter
+        if not self.grammar.qualified:
+            return " ".join(text.split()), ""
         text = text.strip("$@ \t\r\n&*()").lstrip(":")
         if text[:1] in "\"'`":
             text = text.strip("\"'`")
@@ -170,12 +201,12 @@ class Reader:
             text, scope = parts[-1], ".".join(parts[:-1])
         return _SPACES.sub(" ", text), scope
 
-    def bound_names(self, node: Node, scope: str) -> list[str]:
-        """Qualified names that a statement binds: `A = 1`, `const a = 1, b = 2`, fields."""
+    def bound_names(self, node: Node, scope: str) -> list[Symbol]:
+        """What a statement binds: `A = 1`, `const a = 1, b = 2`, fields."""
         binders = self.grammar.binders
         if not binders:
             return []
-        names: list[str] = []
+        names: list[Symbol] = []
         stack: list[tuple[Node, int]] = [(node, 0)]
         while stack and len(names) < sizes.MAX_NAMES:
             current, depth = stack.pop()
@@ -197,7 +228,7 @@ class Reader:
                             and (not around or around not in ("self", "cls", "this"))
                             and name[0] not in "{(["
                         ):
-                            names.append(dotted(scope, around, name))
+                            names.append(Symbol(dotted(scope, around, name), one.start_point[0]))
                 if nodes or depth >= 3:
                     continue
             if depth < 3 and (not depth or not _LOCAL.search(current.type)):
@@ -223,6 +254,8 @@ class Reader:
         if body is not None and body.start_byte > inner.start_byte:
             last_byte = body.start_byte
         text = self.data[first : min(last_byte, first + 6 * sizes.SIGNATURE_CHARS)].decode("utf-8", "replace")
+        if body == inner:  # nothing marks the end of the head
+            text = text.split("\n", 1)[0]
         text = _SPACES.sub(" ", _REMARKS.sub("", text)).strip()
         annotations = _ANNOTATIONS.match(text)
         if annotations and annotations.end() < len(text):
@@ -249,4 +282,5 @@ class Reader:
 
 
 def dotted(*parts: str) -> str:
+    """A scope's name of `parts`, the empty ones left out."""
     return ".".join(part for part in parts if part)

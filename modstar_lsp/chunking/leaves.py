@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modstar_lsp.chunking.chunk import Chunk
+from modstar_lsp.chunking.chunk import Chunk, short_scope
+from modstar_lsp.chunking.definitions import Symbol
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -28,8 +29,8 @@ class Leaf:
         self.region = region
         self.nodes = nodes
         self.statement = statement
-        self.symbols: list[str] = []  # fully qualified
-        self.members: list[tuple[int, list[str]]] = []  # row and symbols of the leaves that it took in
+        self.symbols: list[Symbol] = []
+        self.members: list[Symbol] = []  # what the leaves that it took in define
         self.signature = ""
         self.header = False  # the head of a container whose members follow
         self.reopens = (
@@ -42,17 +43,16 @@ class Leaf:
     def take(self, leaves: list[Leaf]) -> None:
         """Takes in the leaves right after it with all that they define."""
         for leaf in leaves:
-            self.members.append((leaf.start, leaf.symbols))
-            self.members.extend(leaf.members)
+            self.members.extend(leaf.names())
             self.nodes.extend(leaf.nodes)
 
-    def names(self) -> list[str]:
-        """Every qualified name that it defines."""
-        return [*self.symbols, *(name for _, names in self.members for name in names)]
+    def names(self) -> list[Symbol]:
+        """All that it defines."""
+        return [*self.symbols, *self.members]
 
     def is_remark(self) -> bool:
         """Whether it defines nothing (a banner, a licence), so that it may join any neighbour."""
-        return self.statement and not self.symbols and not any(names for _, names in self.members)
+        return self.statement and not self.symbols and not self.members
 
 
 def take_identity(target: Leaf, source: Leaf) -> None:
@@ -79,12 +79,25 @@ def join(before: Leaf, leaf: Leaf) -> None:
     before.nodes.extend(leaf.nodes)
 
 
-def chunk_of(leaf: Leaf, first: int, end: int, text: str, qualified: list[str]) -> Chunk:
-    """Rows first..end-1 of a leaf as a chunk that defines the names `qualified`."""
+def chunk_of(leaf: Leaf, first: int, end: int, text: str, defined: list[Symbol]) -> Chunk:
+    """Rows first..end-1 of a leaf as a chunk that defines `defined`."""
     scope = leaf.scope
     prefix = f"{scope}." if scope else ""
-    symbols = tuple(dict.fromkeys(name.removeprefix(prefix) for name in qualified))
+    lines: dict[str, int] = {}
+    for symbol in defined:
+        lines.setdefault(symbol.name.removeprefix(prefix), symbol.row + 1)
     name = leaf.name
-    if leaf.statement and symbols:
-        name = symbols[0]
-    return Chunk(first + 1, end, leaf.kind, name, scope, symbols, leaf.signature, text)
+    if leaf.statement and lines:
+        name = next(iter(lines))
+    return Chunk(
+        first + 1,
+        end,
+        leaf.kind,
+        name,
+        short_scope(scope),
+        tuple(lines),
+        # A name that shares its row with the one before may belong to a neighbour.
+        tuple(min(max(line, first + 1), end) for line in lines.values()),
+        leaf.signature,
+        text,
+    )

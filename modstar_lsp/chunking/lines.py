@@ -22,7 +22,7 @@ def line_starts(text: str) -> list[int]:
     return starts
 
 
-class Rows:
+class TextRows:
     """The lines of a text by number, from 0."""
 
     __slots__ = ("count", "starts", "text")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from modstar_lsp.chunking.chunk import Chunk
+from modstar_lsp.chunking.chunk import NAME_CHARS, Chunk, short_scope
 from modstar_lsp.chunking.lines import line_starts
 
 # About the size of a code chunk, so that one length suits the encoder and the lexical scores.
@@ -20,6 +20,10 @@ SECTIONED = frozenset({"markdown", "rst"})
 
 _ATX = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
+# A hyperlink target, or a directive that takes one name (Sphinx's index entries, settings, options).
+_LABEL = re.compile(
+    r"\.\. (?:_[^_].*:|(?!image|figure|include|literalinclude|raw|contents)[\w:.+-]+::(?: +\S+)?)[ \t]*$"
+)
 _UNDERLINE = re.compile(r"([=\-`:'\"~^_*+#<>.])\1{2,}[ \t]*$")
 
 
@@ -35,7 +39,7 @@ def windows(text: str, *, kind: str = "text", overlap: int = OVERLAP_CHARS) -> l
             end += 1
         piece = text[starts[first] : starts[end]]
         if piece.strip() or not overlap:
-            chunks.append(Chunk(first + 1, end, kind, "", "", (), "", piece))
+            chunks.append(Chunk(first + 1, end, kind, "", "", (), (), "", piece))
         if end == count:
             break
         following = end
@@ -55,10 +59,11 @@ def sections(language: str, text: str) -> list[Chunk]:
     if not headings or headings[0][0] > 0:
         found.append((0, "", ""))
     above: list[tuple[int, str]] = []
-    for row, level, title in headings:
+    for heading, level, title in headings:
+        row = _with_labels(lines, heading, found[-1][0] + 1 if found else 0) if language == "rst" else heading
         while above and above[-1][0] >= level:
             above.pop()
-        found.append((row, title, ".".join(name for _, name in above)))
+        found.append((row, title[:NAME_CHARS], short_scope(".".join(name for _, name in above))))
         above.append((level, title))
 
     chunks: list[Chunk] = []
@@ -80,11 +85,12 @@ def sections(language: str, text: str) -> list[Chunk]:
                     before.name if keep and before.name else name,
                     before.scope if before.name else scope,
                     (),
+                    (),
                     "",
                     before.text + piece,
                 )
             else:
-                chunks.append(Chunk(first + 1, last, "section", name, scope, (), "", piece))
+                chunks.append(Chunk(first + 1, last, "section", name, scope, (), (), "", piece))
     return chunks
 
 
@@ -138,6 +144,18 @@ def _is_title(lines: list[str], row: int) -> bool:
     return (
         alone and bool(line.strip()) and not line.startswith((" ", "\t", "#", "-", "*", ">", "|", "`", "<"))
     )
+
+
+def _with_labels(lines: list[str], row: int, first: int) -> int:
+    """The first of the targets (`.. _label:`) and directives without content (`.. setting:: x`) right above
+    the heading on `row`, which are about the section below it. Not above row `first`.
+    """
+    start = row
+    while row > first and (not lines[row - 1].strip() or _LABEL.match(lines[row - 1])):
+        row -= 1
+        if lines[row].strip():
+            start = row
+    return start
 
 
 def _rst_headings(lines: list[str]) -> list[tuple[int, int, str]]:

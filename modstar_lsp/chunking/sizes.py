@@ -19,5 +19,8 @@ SLIVER_CHARS = 120
 SIGNATURE_CHARS = 200
 # Deepest nesting of containers and of statements that is followed; below, lines are counted instead.
 MAX_DEPTH = 60
+# Most statements and definitions that a file is cut into at first: a megabyte of code has up to 30,000. What
+# has more is no code (a file of `1` on every line), takes 1 kB for each, and is cut into lines.
+MAX_LEAVES = 50_000
 # Names taken from one statement: a table of thousands of constants defines nothing worth looking up.
 MAX_NAMES = 60

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from modstar_lsp.chunking import sizes
 from modstar_lsp.chunking.chunk import Chunk
-from modstar_lsp.chunking.definitions import Reader, dotted
+from modstar_lsp.chunking.definitions import Reader, Symbol, dotted
 from modstar_lsp.chunking.leaves import Leaf, chunk_of
-from modstar_lsp.chunking.lines import Rows
+from modstar_lsp.chunking.lines import TextRows
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 
 def emit(
-    reader: Reader, rows: Rows, leaf: Leaf, first: int, end: int, out: list[Chunk], level: int = 0
+    reader: Reader, rows: TextRows, leaf: Leaf, first: int, end: int, out: list[Chunk], level: int = 0
 ) -> None:
     """Appends the chunk of rows first..end-1, or its parts when it is long."""
     if rows.chars(first, end - 1) <= sizes.MAX_CHARS or end - first < 2:
         out.append(chunk_of(leaf, first, end, rows.slice(first, end), leaf.names()))
         return
     if leaf.statement and not leaf.name:
-        leaf.name = next(iter(leaf.names()), "").removeprefix(f"{leaf.scope}.")
+        leaf.name = next((symbol.name for symbol in leaf.names()), "").removeprefix(f"{leaf.scope}.")
     borders = _Borders(reader, rows, leaf, first, end, level)
     for node in leaf.nodes:
         borders.collect(node, 0)
     parts = borders.parts()
-    taken = sorted(leaf.members, key=lambda member: member[0])
-    at = 0
-    for index, (row, owner, symbols) in enumerate(parts):
-        stop = parts[index + 1][0] if index + 1 < len(parts) else end
+    defined = [*leaf.names(), *borders.symbols]
+    for index, (row, owner) in enumerate(parts):
+        last = index + 1 == len(parts)
+        stop = end if last else parts[index + 1][0]
+        names = [
+            symbol for symbol in defined if (not index or row <= symbol.row) and (last or symbol.row < stop)
+        ]
         if owner is not leaf:
+            owner.members.extend(names)
             emit(reader, rows, owner, row, stop, out, level + 1)
         else:
-            names = leaf.symbols if index == 0 else []
-            while at < len(taken) and taken[at][0] < stop:
-                names = names + taken[at][1]
-                at += 1
-            names = names + symbols
             out.append(chunk_of(leaf, row, stop, rows.slice(row, stop), names))
 
 
 class _Borders:
     """Where a long leaf may be cut: the first rows of its statements, outermost first."""
 
-    def __init__(self, reader: Reader, rows: Rows, leaf: Leaf, first: int, end: int, level: int) -> None:
+    def __init__(self, reader: Reader, rows: TextRows, leaf: Leaf, first: int, end: int, level: int) -> None:
         self.reader = reader
         self.rows = rows
         self.leaf = leaf
@@ -53,7 +53,8 @@ class _Borders:
         self.end = end
         self.level = level
         self.scope = dotted(leaf.scope, leaf.name) if not leaf.statement else leaf.scope
-        self.borders: list[tuple[int, Leaf | None, list[str]]] = [(first, None, [])]
+        self.borders: list[tuple[int, Leaf | None]] = [(first, None)]  # row, and the definition of its own
+        self.symbols: list[Symbol] = []  # found inside, without the definitions of their own
         self.covered = first  # last row with a border or inside a definition of its own
 
     def collect(self, node: Node, depth: int) -> None:
@@ -64,14 +65,12 @@ class _Borders:
             row = child.start_point[0]
             if row >= self.end:
                 break
-            last, column = child.end_point
-            if not column and last > row:
-                last -= 1
+            last = self.reader.last_row(child)
             kind = child.type
             is_comment = kind in comments
             if row > self.covered:
                 if row != comment_end + 1 and row != self.borders[-1][0]:
-                    self.borders.append((row, None, []))
+                    self.borders.append((row, None))
                 self.covered = row
             if is_comment:
                 comment_end = last
@@ -95,85 +94,70 @@ class _Borders:
         if found.inner.id == self.leaf.inner:
             return False
         scope = dotted(self.scope, found.scope)
-        full = dotted(scope, found.name)
-        start, _, symbols = self.borders[-1]
+        symbol = Symbol(dotted(scope, found.name), found.row)
+        start = self.borders[-1][0]
         if size <= sizes.MERGE_CHARS or start > row or self.covered != row:
-            symbols.append(full)
+            self.symbols.append(symbol)
             return size <= sizes.MERGE_CHARS
         own = Leaf(start, found.kind, found.name, scope, self.leaf.region, [node], statement=False)
-        own.symbols = [full, *symbols]
+        own.symbols.append(symbol)
         own.signature = self.reader.signature(found.inner, found.body)
         own.inner = found.inner.id
-        self.borders[-1] = (start, own, [])
+        self.borders[-1] = (start, own)
         self.covered = last
         if last + 1 < self.end:
-            self.borders.append((last + 1, None, []))
+            self.borders.append((last + 1, None))
         return True
 
-    def parts(self) -> list[tuple[int, Leaf, list[str]]]:
-        """The rows where parts begin: about equal sizes of at most MAX_CHARS, where the borders allow it."""
+    def parts(self) -> list[tuple[int, Leaf]]:
+        """The rows where parts begin, and what each is part of. About equal sizes of at most MAX_CHARS, where
+        the borders allow it.
+        """
         leaf = self.leaf
-        result: list[tuple[int, Leaf, list[str]]] = []
-        run: list[tuple[int, list[str]]] = []
-        for row, own, symbols in self.borders:
+        result: list[tuple[int, Leaf]] = []
+        run: list[int] = []
+        for row, own in self.borders:
             if own is None:
-                run.append((row, symbols))
+                run.append(row)
                 continue
             if run:
-                result.extend(self._packed(run, row))
+                result.extend((begin, leaf) for begin in self._packed(run, row))
                 run = []
-            result.append((row, own, symbols))
+            result.append((row, own))
         if run:
-            result.extend(self._packed(run, self.end))
+            result.extend((begin, leaf) for begin in self._packed(run, self.end))
         # What a nested definition leaves over (a closing brace, a return) is no part of its own.
-        kept: list[tuple[int, Leaf, list[str]]] = []
-        for index, (row, owner, symbols) in enumerate(result):
+        kept: list[tuple[int, Leaf]] = []
+        for index, (row, owner) in enumerate(result):
             stop = result[index + 1][0] if index + 1 < len(result) else self.end
-            if kept and owner is leaf and self.rows.chars(row, stop - 1) < sizes.MERGE_CHARS // 4:
-                before = kept[-1]
-                kept[-1] = (before[0], before[1], before[2] + symbols)
-                if before[1] is not leaf:
-                    before[1].symbols.extend(symbols)
-                continue
-            kept.append((row, owner, symbols))
-        if kept[0][1] is not leaf:
-            first = kept[0][1]
-            first.symbols = leaf.symbols + first.symbols
-            if self.rows.chars(kept[0][0], self.end - 1) == self.rows.chars(self.first, self.end - 1):
-                first.start = self.first
+            if not kept or owner is not leaf or self.rows.chars(row, stop - 1) >= sizes.MERGE_CHARS // 4:
+                kept.append((row, owner))
         return kept
 
-    def _packed(self, run: list[tuple[int, list[str]]], end: int) -> list[tuple[int, Leaf, list[str]]]:
-        """Parts of nearly one size from a run of borders."""
-        total = self.rows.chars(run[0][0], end - 1)
+    def _packed(self, run: list[int], end: int) -> list[int]:
+        """The first rows of parts of nearly one size, from a run of borders."""
+        total = self.rows.chars(run[0], end - 1)
         count = -(-total // sizes.MAX_CHARS)
         target = total / count
-        result: list[tuple[int, Leaf, list[str]]] = []
-        begin, names = run[0]
-        names = list(names)
-        for index in range(1, len(run) + 1):
-            row, symbols = run[index] if index < len(run) else (end, [])
+        result: list[int] = []
+        begin = run[0]
+        for row, after in pairwise([*run[1:], end, end]):
             size = self.rows.chars(begin, row - 1)
-            if index < len(run) and size < sizes.MAX_CHARS // 10:  # too little to stand alone
-                names.extend(symbols)
-                continue
-            if index < len(run):
-                after = run[index + 1][0] if index + 1 < len(run) else end
+            if row < end:
+                if size < sizes.MAX_CHARS // 10:  # too little to stand alone
+                    continue
                 grown = self.rows.chars(begin, after - 1)
                 if grown <= sizes.MAX_CHARS and grown - target <= target - size:
-                    names.extend(symbols)
                     continue
             if size > sizes.MAX_CHARS + sizes.MAX_CHARS // 4:
-                for cut in self._cut_lines(begin, row):
-                    result.append((cut, self.leaf, names))
-                    names = []
+                result.extend(self._cut_lines(begin, row))
             else:
-                result.append((begin, self.leaf, names))
-            begin, names = row, list(symbols)
+                result.append(begin)
+            begin = row
         return result
 
     def _cut_lines(self, first: int, end: int) -> list[int]:
-        """Rows to cut what has no borders inside (a long string, a table, a comment): every MAX_CHARS."""
+        """TextRows to cut what has no borders inside (a long string, a table, a comment): every MAX_CHARS."""
         cuts = [first]
         row = first + 1
         while row < end:

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modstar_lsp.chunking import sizes
-from modstar_lsp.chunking.definitions import VALUE_OBJECT, Definition, Reader, dotted
+from modstar_lsp.chunking.definitions import VALUE_OBJECT, Definition, Reader, Symbol, dotted
 from modstar_lsp.chunking.grammars import follow
 from modstar_lsp.chunking.leaves import Leaf, join, take_identity
-from modstar_lsp.chunking.lines import Rows
+from modstar_lsp.chunking.lines import TextRows
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 _NO_FUNCTIONS = frozenset("namespace class struct enum union if for while switch return else".split())
 
 
+class TooManyLeaves(Exception):
+    """The file falls into more than sizes.MAX_LEAVES leaves."""
+
+
 class Walker:
     """Collects the leaves of one file."""
 
-    def __init__(self, reader: Reader, rows: Rows) -> None:
+    def __init__(self, reader: Reader, rows: TextRows) -> None:
         self.reader = reader
         self.grammar = reader.grammar
         self.rows = rows
@@ -49,9 +53,7 @@ class Walker:
         for node in nodes:
             kind = node.type
             first = node.start_point[0]
-            last, column = node.end_point
-            if not column and last > first:
-                last -= 1
+            last = self.reader.last_row(node)
             is_comment = kind in comments
             if is_comment or kind in attached or self.reader.is_annotation(node, kind):
                 if last <= self.last or (is_comment and first <= self.last):
@@ -67,6 +69,10 @@ class Walker:
                 waiting.append(node)
                 continue
 
+            if kind in self.grammar.bodies and above < 0 and self.leaves:
+                self.leaves[-1].nodes.append(node)
+                self.last = max(self.last, last)
+                continue
             definition = self.reader.identify(node, kind)
             start = first
             if above >= 0:
@@ -93,6 +99,8 @@ class Walker:
             if before.statement and not leaf.statement:
                 take_identity(before, leaf)
             return False
+        if len(self.leaves) >= sizes.MAX_LEAVES:
+            raise TooManyLeaves
         self.last = max(self.last, last)
         self.leaves.append(leaf)
         return True
@@ -147,7 +155,7 @@ class Walker:
         leaf.joins = found.joins
         leaf.inner = found.inner.id
         if found.name and found.defines:
-            leaf.symbols.append(full)
+            leaf.symbols.append(Symbol(full, found.row))
         if found.rule.binds:
             leaf.symbols.extend(self.reader.bound_names(node, scope))
         if leaf.statement and inside and kind == "module":
@@ -309,7 +317,7 @@ class Walker:
                         and self.rows.chars(before.start, leaf.start - 1) <= sizes.SLIVER_CHARS
                     ):
                         leaf.start = before.start
-                        leaf.members = [*before.members, (before.start, before.symbols), *leaf.members]
+                        leaf.members = [*before.members, *before.symbols, *leaf.members]
                         result[-1] = leaf
                         continue
             result.append(leaf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -12,16 +13,16 @@ from modstar_lsp import __version__
 from modstar_lsp.cli.terminal import columns
 from modstar_lsp.errors import QueryError
 
-# What people type for a language that is neither its name nor an ending of its files.
-_SPOKEN = {"c#": "csharp", "golang": "go", "node": "javascript", "objc": "objective-c", "python3": "python"}
-_SPOKEN |= {"shell": "bash", "f#": "fsharp"}
-# Who asks for the first means all of them.
-_FAMILIES = {"typescript": ("typescript", "tsx")}
-
 # Longer lines of help are hard to read, however wide the terminal.
 _HELP_WIDTH = 100
 
+# Nobody waits longer for a better order.
+LONGEST = 60.0
+
 _PLACE = r"(?s)(?P<file>.+?):(?P<first>\d+)(?:-(?P<last>\d+))?"
+
+
+_SECONDS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "mo": 2_629_800, "y": 31_557_600}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -56,6 +57,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message: str) -> NoReturn:
+        """Wrong arguments are reported as every error is: raises QueryError."""
         raise QueryError(f"{message} (see {self.prog} --help)")
 
 
@@ -97,6 +99,17 @@ def share(text: str) -> float:
     return number
 
 
+def seconds(text: str) -> float:
+    """A time such as `300ms`, `1.5s` or `0`, in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s)?", text.strip())
+    if not match or (match[2] is None and float(match[1])):
+        raise argparse.ArgumentTypeError(f"must be a time such as 300ms or 1s, not {text[:40]!r}")
+    found = float(match[1]) / (1000 if match[2] == "ms" else 1)
+    if found > LONGEST:
+        raise argparse.ArgumentTypeError(f"must be at most {LONGEST:g}s, but is {text[:40]}")
+    return found
+
+
 def folder(text: str) -> Path:
     """A path that is not empty."""
     if not text.strip():
@@ -113,17 +126,36 @@ def pattern(text: str) -> str:
     return text
 
 
-def languages_named(text: str) -> frozenset[str]:
-    """The languages of files that somebody means by a name, a nickname or a file ending."""
-    from modstar_lsp.files.languages import EXTENSIONS
+def regex(text: str) -> str:
+    """A regular expression, as Python reads them."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is no regular expression: {error}") from None
+    return text
 
-    asked = text.strip().lower().lstrip(".")
-    name = _SPOKEN.get(asked, asked)
-    if name not in EXTENSIONS.values():
-        name = EXTENSIONS.get(name, "")
-    if not name:
-        raise argparse.ArgumentTypeError(f"must name a language such as python or ts, not {text[:40]!r}")
-    return frozenset(_FAMILIES.get(name, (name,)))
+
+def moment(text: str) -> float:
+    """A time so long ago (`2w`), or the beginning of a day (`2026-03-01`), in seconds since 1970."""
+    ago = re.fullmatch(r"(\d{1,4})(min|h|d|w|mo|y)", text.strip())
+    if ago:
+        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        return time.mktime(time.strptime(text.strip(), "%Y-%m-%d"))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"must be like 30min, 12h, 3d, 2w, 6mo, 1y or 2026-03-01, not {text[:40]!r}"
+        ) from None
+
+
+def languages_named(text: str) -> frozenset[str]:
+    """The languages that somebody means by a name, a nickname or a file ending."""
+    from modstar_lsp.workspace import languages
+
+    try:
+        return languages.languages_named(text)
+    except QueryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def place(text: str) -> Place | None:

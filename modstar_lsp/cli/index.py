@@ -51,19 +51,20 @@ def main() -> NoReturn:
     leave(run(PROGRAM, _command))
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """What the command line may hold."""
     parser = Parser(PROGRAM, _DESCRIPTION, _EPILOG, f"{PROGRAM} [options] [PATH]")
     add = parser.add_argument
     add("path", nargs="?", type=folder, metavar="PATH", help=argparse.SUPPRESS)
-    deed = parser.add_argument_group("instead of indexing once").add_mutually_exclusive_group()
-    deed.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
-    deed.add_argument(
+    instead = parser.add_argument_group("instead of indexing once").add_mutually_exclusive_group()
+    instead.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
+    instead.add_argument(
         "--dry-run", action="store_true", help="list the files that would be indexed; write nothing"
     )
-    deed.add_argument(
+    instead.add_argument(
         "--status", action="store_true", help="say what the index holds and whether it is up to date"
     )
-    deed.add_argument("--clear", action="store_true", help="remove the index of this project")
+    instead.add_argument("--clear", action="store_true", help="remove the index of this project")
     add(
         "--include",
         action="append",
@@ -80,6 +81,12 @@ def _parser() -> Parser:
         metavar="GLOB",
         help="no such paths; repeatable",
     )
+    add(
+        "--max-file-bytes",
+        type=whole,
+        metavar="N",
+        help="files of up to N bytes (1,000,000; at most 64,000,000); remembered as globs are",
+    )
     add("--exit", type=whole, metavar="N", help="embed the code again at this deeper exit of the model")
     add(
         "--index-dir", type=folder, metavar="DIR", help="keep indexes here instead of the user's cache folder"
@@ -95,7 +102,7 @@ def _parser() -> Parser:
 
 
 def _command() -> int:
-    arguments = _parser().parse_args()
+    arguments = make_parser().parse_args()
     root = indexing.chosen_root(arguments.path)
     if arguments.dry_run:
         return _dry_run(root, arguments)
@@ -129,11 +136,16 @@ def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
     """Everything that indexing once means, then one line about it; whether it could be finished."""
     begin = time.monotonic()
     report = indexing.bring_up_to_date(
-        workspace, include=arguments.include, exclude=arguments.exclude, quiet=arguments.quiet
+        PROGRAM,
+        workspace,
+        include=arguments.include,
+        exclude=arguments.exclude,
+        max_file_bytes=arguments.max_file_bytes,
+        quiet=arguments.quiet,
     )
+    if arguments.exit:
+        indexing.deepen(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
     with ProgressBar(quiet=arguments.quiet) as bar:
-        if arguments.exit:
-            workspace.deepen(arguments.exit, bar)
         if report.chunks > indexing.GRAPH_PAYS_ABOVE:
             workspace.build_graph(bar)
     _tell_report(workspace, report, time.monotonic() - begin, arguments)
@@ -183,8 +195,10 @@ def _tell_report(
 
 def _dry_run(root: Path, arguments: argparse.Namespace) -> int:
     from modstar_lsp.files import walk
+    from modstar_lsp.files.kinds import MAX_BYTES
 
-    found = walk(root, include=arguments.include, exclude=arguments.exclude)
+    most = arguments.max_file_bytes or MAX_BYTES
+    found = walk(root, include=arguments.include, exclude=arguments.exclude, max_bytes=most)
     if arguments.quiet:
         return FOUND
     volume = sum(file.size for file in found.files)
@@ -222,7 +236,7 @@ def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
                 "files": status.files,
                 "chunks": status.chunks,
                 "languages": dict(status.languages),
-                "exits": {str(depth): chunks for depth, chunks in status.coverage.items()},
+                "exits": {str(depth): chunks for depth, chunks in status.depths.items()},
                 "bytes": status.bytes,
                 "pending": pending,
             }
@@ -230,7 +244,7 @@ def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         exits = ", ".join(
             f"{depth} ({100 * chunks // max(1, status.chunks)}%)"
-            for depth, chunks in sorted(status.coverage.items())
+            for depth, chunks in sorted(status.depths.items())
         )
         state = f"{indexing.count(pending, 'file')} to bring up to date" if pending else "up to date"
         for name, value in {
@@ -266,7 +280,7 @@ def _watch(workspace: Workspace, arguments: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     changes: SimpleQueue[set[str]] = SimpleQueue()
-    watcher = Watcher(workspace.root, changes.put)
+    watcher = Watcher(workspace.root, changes.put, on_notice=lambda line: complain(PROGRAM, line))
     watcher.start()  # first, so that nothing saved while the index is made gets lost
     try:
         _index(workspace, arguments)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modstar_lsp.cli.interrupt import Interruption
+from modstar_lsp.cli.process import complain
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.errors import WorkspaceError
+from modstar_lsp.installation import INSTALL_HNSWLIB
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Skipped
-    from modstar_lsp.index import RefreshReport
+    from modstar_lsp.index import Progress, RefreshReport
     from modstar_lsp.workspace import Workspace
 
 # Below this the exact scan is as fast as the graph, and nothing is missed without hnswlib.
@@ -25,20 +27,57 @@ def chosen_root(path: Path | None) -> Path:
     """The folder to work on: exactly the one named, else the project around the current directory."""
     if path is not None:
         return path
-    from modstar_lsp.workspace import project_root
+    from modstar_lsp.workspace import is_a_lot, project_root
 
     root = project_root(Path.cwd())
-    if root in (Path.home(), Path(root.anchor)):
+    if is_a_lot(root):
         raise WorkspaceError(f"no project here, and {root} is a lot to index: to do so, name it as PATH")
     return root
 
 
 def bring_up_to_date(
-    workspace: Workspace, *, include: Sequence[str] = (), exclude: Sequence[str] = (), quiet: bool = False
+    program: str,
+    workspace: Workspace,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    max_file_bytes: int | None = None,
+    quiet: bool = False,
+    preview: Callable[[], Sequence[str]] | None = None,
 ) -> RefreshReport:
-    """Refresh the index with a progress bar."""
-    with ProgressBar(quiet=quiet) as bar:
-        return workspace.refresh(bar, include=include, exclude=exclude)
+    """Refresh the index with a progress bar. Ctrl-C says what is kept and goes on as KeyboardInterrupt.
+
+    preview: lines to show now and then while that takes long.
+    """
+    with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview) as bar:
+
+        def progress(now: Progress) -> None:
+            stop(now)
+            bar(now)
+
+        report = workspace.refresh(
+            progress, lambda: stop.asked, include, exclude, max_file_bytes=max_file_bytes
+        )
+    if stop.asked:
+        left = 0 if stop.progress is None else stop.progress.total - stop.progress.done
+        known = f"{report.files:,} of {count(report.files + left, 'file')}"
+        complain(program, f"interrupted: {known} are indexed and kept; the same command goes on from there")
+        raise KeyboardInterrupt
+    return report
+
+
+def deepen(program: str, workspace: Workspace, depth: int, *, quiet: bool = False) -> None:
+    """Embed all code at `depth` with a progress bar. Ctrl-C as in `bring_up_to_date`."""
+    with Interruption() as stop, ProgressBar(quiet=quiet) as bar:
+
+        def progress(now: Progress) -> None:
+            stop(now)
+            bar(now)
+
+        done = workspace.deepen(depth, progress, lambda: stop.asked)
+    if stop.asked:
+        complain(program, f"interrupted: {count(done, 'place')} embedded and kept; the same command goes on")
+        raise KeyboardInterrupt
 
 
 def changes(report: RefreshReport) -> str:
@@ -55,7 +94,7 @@ def graph_advice(chunks: int) -> str:
 
     if find_spec("hnswlib"):
         return ""
-    return f"{chunks:,} chunks are compared one by one: pip install 'modstar[ann]' to search them faster"
+    return f"{chunks:,} chunks are compared one by one: {INSTALL_HNSWLIB} to search them faster"
 
 
 def count(number: int, noun: str) -> str:
@@ -90,8 +129,7 @@ def languages(files: Mapping[str, int]) -> str:
 
 def reasons(skipped: Iterable[Skipped]) -> str:
     """`skipped 12: 8 ignored, 4 binary`, the commonest first; "" when nothing was skipped."""
-    counts = Counter(entry.reason for entry in skipped)
-    if not counts:
-        return ""
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return f"skipped {counts.total():,}: " + ", ".join(f"{number:,} {reason}" for reason, number in ranked)
+    from modstar_lsp.files.reasons import summed_up
+
+    summary = summed_up(entry.reason for entry in skipped)
+    return f"skipped {summary}" if summary else ""

@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from modstar_lsp.cli.terminal import Style, can_print, clean, columns, is_terminal, width_of
-from modstar_lsp.search.snippet import Focus, Snippet, focus, last_name, marks, name_at, snippet
+from modstar_lsp.search.snippet import last_name, marks, name_at
 
 if TYPE_CHECKING:
     from modstar_lsp.search import Hit
-    from modstar_lsp.workspace import Workspace
+    from modstar_lsp.search.snippet import Snippet
+    from modstar_lsp.workspace.description import Description
 
 # A pipe has no width; lines beyond this are data rather than code.
 PIPE_WIDTH = 200
 # Scores are calibrated: above this it is likelier right than wrong.
 GOOD_SCORE = 0.5
-
-
-class Found(NamedTuple):
-    """A hit with its lines as the file stands now, none when it is gone, and the definition in focus."""
-
-    hit: Hit
-    path: str
-    lines: Sequence[str]
-    focus: Focus
-
-    @classmethod
-    def look(cls, workspace: Workspace, hit: Hit, words: Collection[str]) -> Found:
-        """Read the lines of `hit` and find in them what answers `words`."""
-        text = workspace.text(hit)
-        lines = text.split("\n") if text else []
-        symbols = hit.symbols
-        seen = focus(lines, hit.name, symbols, words)
-        return cls(hit, shown_path(workspace.root, hit.path), lines, seen)
-
-    @property
-    def line(self) -> int:
-        """The line of the file to jump to, from 1."""
-        return self.hit.start_line + self.focus.line
-
-    @property
-    def kind(self) -> str:
-        """What was found; the hit's own kind but for the members that a class brings along."""
-        inside = self.focus.symbol.startswith(f"{self.hit.name}.") if self.hit.name else False
-        return "member" if inside else self.hit.kind
-
-    @property
-    def symbol(self) -> str:
-        """The name of what was found with its enclosing names, "" when it has none."""
-        return ".".join(part for part in (self.hit.scope, self.focus.symbol) if part)
 
 
 class Layout(NamedTuple):
@@ -85,27 +52,29 @@ def shown_path(root: Path, path: str) -> str:
     return str(target)
 
 
-def human(found: Found, layout: Layout) -> str:
-    """A header (`path:line  symbol  (kind)  score`), the explanation if wanted, and a snippet."""
+def human(path: str, found: Description, layout: Layout) -> str:
+    """A header (`path:line  symbol  (kind)  score`), the explanation if wanted, and a snippet.
+
+    path: as `shown_path` has it, here and below.
+    """
     style = layout.style
-    parts = [_header(found, style)]
+    parts = [header(path, found, style)]
     if layout.explain:
         parts.append("  " + style.paint(style.dim, explained(found.hit)))
     if layout.lines and found.lines:
-        chosen = snippet(found.lines, found.hit.start_line, found.focus, layout.marked, layout.lines)
-        parts.extend(_numbered(chosen, layout))
+        parts.extend(_numbered(found.snippet(layout.marked, layout.lines), layout))
     elif layout.lines:
         parts.append("  " + style.paint(style.dim, "(these lines are gone since the file was indexed)"))
     return "\n".join(parts) + "\n"
 
 
-def vimgrep(found: Found, marked: Collection[str]) -> str:
+def vimgrep(path: str, found: Description, marked: Collection[str]) -> str:
     """`path:line:column:text`, the column in bytes from 1 as editors count it."""
     text = found.lines[found.focus.line] if found.lines else ""
-    return f"{clean(found.path)}:{found.line}:{_column(text, found.focus.symbol, marked)}:{_one_line(text)}\n"
+    return f"{clean(path)}:{found.line}:{_column(text, found.focus.symbol, marked)}:{_one_line(text)}\n"
 
 
-def as_json(found: Found, text: bool, explain: bool) -> dict[str, Any]:
+def as_json(found: Description, text: bool, explain: bool) -> dict[str, Any]:
     """A hit as an object; with its code and with the parts of its score if they are wanted."""
     hit = found.hit
     encoded: dict[str, Any] = {
@@ -126,15 +95,21 @@ def as_json(found: Found, text: bool, explain: bool) -> dict[str, Any]:
 
 
 def explained(hit: Hit) -> str:
-    """Where the score came from, the weightiest addend first."""
+    """What ranked the hit where it is: the addends, the weightiest first, and their sum."""
     addends = sorted(hit.explanation.items(), key=lambda item: -abs(item[1]))
-    return "  ".join(f"{rule} {value:+.2f}" for rule, value in addends if abs(value) >= 0.005)
+    shown = {rule: round(value, 2) for rule, value in addends if abs(value) >= 0.005}
+    total = round(sum(hit.explanation.values()), 2)
+    rest = round(total - sum(shown.values()), 2)  # of the small ones and of rounding
+    if rest:
+        shown["rest"] = rest
+    return "  ".join([*(f"{rule} {value:+.2f}" for rule, value in shown.items()), f"= {total:.2f}"])
 
 
-def _header(found: Found, style: Style) -> str:
+def header(path: str, found: Description, style: Style) -> str:
+    """The first line of a hit."""
     hit = found.hit
     parts = [
-        style.paint(style.path, clean(found.path)) + ":" + style.paint(style.line, str(found.line)),
+        style.paint(style.path, clean(path)) + ":" + style.paint(style.line, str(found.line)),
         style.paint(style.symbol, clean(found.symbol)) if found.symbol else "",
         style.paint(style.dim, f"({clean(found.kind)})"),
         style.paint(style.good if hit.score >= GOOD_SCORE else style.dim, f"{hit.score:.2f}"),

@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from modstar_lsp.cli.terminal import clean
 from modstar_lsp.errors import ModstarError
-from modstar_lsp.startup import hasten_numpy
+from modstar_lsp.startup import hasten_numpy, spare_garbage
+from modstar_lsp.trusted_path import keep_to_trusted_path
 
 FOUND = 0
 NOTHING = 1
@@ -27,6 +28,8 @@ DEBUG_VARIABLE = "MODSTAR_DEBUG"
 
 def run(program: str, command: Callable[[], int]) -> int:
     """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
+    keep_to_trusted_path()
+    spare_garbage()
     hasten_numpy()
     if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
         warnings.simplefilter("ignore")  # they speak to whoever wrote the code
@@ -52,6 +55,11 @@ def run(program: str, command: Callable[[], int]) -> int:
         _debug()
     except MemoryError:
         complain(program, "out of memory: name a smaller folder, or leave files out with --exclude")
+        _debug()
+    except ImportError as error:
+        from modstar_lsp.installation import packages_missing
+
+        complain(program, packages_missing(error))
         _debug()
     except Exception as error:
         complain(

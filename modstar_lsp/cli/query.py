@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from modstar_lsp.cli.process import FOUND, NOTHING, complain, leave, run
-from modstar_lsp.cli.terminal import say_json, style
-from modstar_lsp.errors import QueryError, StoreError, WorkspaceError
+from modstar_lsp.cli.terminal import is_terminal, rows_of, say_json, style
+from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceError
 
 if TYPE_CHECKING:
-    from modstar_lsp.cli.arguments import Parser
-    from modstar_lsp.cli.question import Question
+    from modstar_lsp.cli.arguments import Parser, Place
+    from modstar_lsp.encoder import Encoder
+    from modstar_lsp.index import DamagedIndex
     from modstar_lsp.search import Options, Results
     from modstar_lsp.workspace import Workspace
+    from modstar_lsp.workspace.description import Description
+    from modstar_lsp.workspace.question import Question
+    from modstar_lsp.workspace.scope import Scope
 
 PROGRAM = "modstar-query"
+
+# On a terminal the first answer is there at once, and after so many seconds a better order in its place.
+_BUDGET = 0.3
+# Answers shown while an index grows: enough to see that it finds something.
+_PREVIEWED = 5
 
 # The options that are not given. Ten hits, each its definition and the few lines that matter most: they are
 # read at a glance or not at all.
 _DEFAULTS = {
     "k": 10,
     "lang": [],
+    "not_lang": [],
     "glob": [],
+    "exclude": [],
+    "contents": [],
+    "regex": [],
+    "since": None,
     "similar": False,
+    "all": False,
     "min_score": None,
+    "budget": None,
     "exit": None,
     "no_refresh": False,
     "index_dir": None,
@@ -44,19 +61,36 @@ _DESCRIPTION = """\
 Find code by what it does, by a name in it, or by other code that is like it.
 
 TEXT is a sentence ("where do we retry failed uploads"), a name (parseJson,
-HTTPAdapter.send) or both. PATH is the folder to search, by default the project
-around the current directory. Its index is made at first use and brought up to
-date before every search. Everything stays on this machine."""
+HTTPAdapter.send) or both, and may hold filters: "a phrase", -word, path:, lang:,
+in:code (docs/questions.md).
+
+PATH is a folder or file to search, by default the project around the current
+directory. One inside a git repository, or below a folder that has an index, is
+searched in that index. With several PATHs, the hits of all are ranked together.
+
+The index is made at first use and brought up to date before every search.
+Everything stays on this machine."""
 
 _EPILOG = """\
 exit status: 0 when something was found, 1 when nothing was, 2 after an error
 
 examples:
   modstar-query "parse json"
-  modstar-query "where do we retry failed uploads" ~/src/shop --lang python -k 3
+  modstar-query "where do we retry failed uploads" ~/src/shop -t py -k 3
+  modstar-query "close the pool" src -g '!tests/**' --in code
+  modstar-query "rate limiter" ~/src/shop ~/src/store
   modstar-query --similar src/upload.py:40-62
   git show HEAD:old.py | modstar-query --similar -
   vim -q <(modstar-query --vimgrep "close the connection pool")"""
+
+
+class Answered(NamedTuple):
+    """What one folder answers."""
+
+    workspace: Workspace
+    question: Question
+    options: Options
+    results: Results
 
 
 def main() -> NoReturn:
@@ -64,37 +98,62 @@ def main() -> NoReturn:
     leave(run(PROGRAM, _command))
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """What the command line may hold."""
     import argparse
+    from functools import partial
 
     from modstar_lsp.cli.arguments import (
         Parser,
         folder,
         languages_named,
+        moment,
         pattern,
         place,
         positive,
+        regex,
+        seconds,
         share,
         whole,
     )
+    from modstar_lsp.files.languages import CONTENTS
 
     parser = Parser(
         PROGRAM,
         _DESCRIPTION,
         _EPILOG,
-        f"{PROGRAM} [options] TEXT [PATH]\n       {PROGRAM} [options] --similar FILE:LINE[-LINE] [PATH]",
+        f"{PROGRAM} [options] TEXT [PATH ...]\n"
+        f"       {PROGRAM} [options] --similar FILE:LINE[-LINE] [PATH ...]",
     )
     add = parser.add_argument
-    add("words", nargs="*", metavar="TEXT [PATH]", help=argparse.SUPPRESS)
+    add("words", nargs="*", metavar="TEXT [PATH ...]", help=argparse.SUPPRESS)
     add("-k", type=positive, metavar="N", help="show at most N hits (default: %(default)s)")
-    add(
-        "--lang",
-        action="append",
-        type=languages_named,
-        metavar="LANG",
-        help="only this language; repeatable",
+    bound = parser.add_argument_group("what is searched (most may be given several times)").add_argument
+    several = partial(bound, action="append")
+    several("-t", "--lang", type=languages_named, metavar="LANG", help="only this language: python, ts, md")
+    several("-T", "--not-lang", type=languages_named, metavar="LANG", help="not this language")
+    several(
+        "-g",
+        "--glob",
+        type=pattern,
+        metavar="GLOB",
+        help="only such paths, or with ! before it no such paths: -g '*.py' -g '!tests/**'",
     )
-    add("--glob", action="append", type=pattern, metavar="GLOB", help="only such paths; repeatable")
+    several("--exclude", type=pattern, metavar="GLOB", help="no such paths, for this question alone")
+    several(
+        "--in",
+        dest="contents",
+        choices=CONTENTS,
+        metavar="WHAT",
+        help="only code (without tests), docs, tests or config",
+    )
+    several("--regex", type=regex, metavar="PATTERN", help="its lines must match this, too")
+    bound(
+        "--since",
+        type=moment,
+        metavar="WHEN",
+        help="only files written since then, by their time on the disk: 2w, 3d, 12h, 2026-03-01",
+    )
     add(
         "--similar",
         type=place,
@@ -102,7 +161,15 @@ def _parser() -> Parser:
         help="find code like these lines, or the definition around LINE; - reads code from standard input",
     )
     add("--min-score", type=share, metavar="X", help="show hits that score at least X (0 to 1); 0 shows all")
+    add(
+        "--budget",
+        type=seconds,
+        metavar="TIME",
+        help="read the best hits with the question for so long, for a better order: 300ms, 2s, 0 for never "
+        "(default: 300ms on a terminal, where the first answer is shown at once, else 0)",
+    )
     add("--exit", type=whole, metavar="N", help="embed the question at this exit of the model (default: 0)")
+    add("--all", action="store_true", help="search every folder that has an index (modstar indexes)")
     add("--no-refresh", action="store_true", help="search the index as it is")
     add(
         "--index-dir", type=folder, metavar="DIR", help="keep indexes here instead of the user's cache folder"
@@ -127,75 +194,183 @@ def _arguments() -> SimpleNamespace:
     given = sys.argv[1:]
     if given and not any(word.startswith("-") for word in given):
         return SimpleNamespace(words=given, **_DEFAULTS)
-    return SimpleNamespace(**vars(_parser().parse_mixed()))
+    return SimpleNamespace(**vars(make_parser().parse_mixed()))
 
 
 def _command() -> int:
     arguments = _arguments()
     by_code = arguments.similar is not False
-    text, path = _text_and_path(arguments.words, by_code)
-
-    from modstar_lsp.cli.indexing import chosen_root
-    from modstar_lsp.cli.question import Question
-
-    root = chosen_root(path)
-    question = Question.of_place(arguments.similar, root.resolve()) if by_code else Question.of_text(text)
-    with _open_fresh(root, arguments) as workspace:
-        results = _answer(workspace, question, _options(arguments))
-        _print(workspace, question, results, arguments)
-        if results.coverage < 1:
-            complain(
-                PROGRAM, f"{results.coverage:.0%} of the files are indexed so far; ask again for the rest"
-            )
-        if not results.hits and not arguments.json:
-            complain(PROGRAM, _why_nothing(workspace, question, results))
-        return FOUND if results.hits else NOTHING
+    text, paths = _text_and_paths(arguments.words, by_code)
+    scopes = _scopes(paths, arguments)
+    question = _asker(arguments.similar, text, [*paths, *(scope.root for scope in scopes)])
+    with ExitStack() as opened:
+        answers, failed = _ask_all(scopes, question, arguments, opened)
+        if not answers:
+            raise failed[0]
+        answers, found = _show(answers, arguments)
+        _say_what_is_missing(answers, failed)
+        if not found and not arguments.json and not any(one.results.note for one in answers):
+            complain(PROGRAM, _why_nothing(answers))
+        return FOUND if found else NOTHING
 
 
-def _text_and_path(words: Sequence[str], by_code: bool) -> tuple[str, Path | None]:
+def _text_and_paths(words: Sequence[str], by_code: bool) -> tuple[str, Sequence[Path]]:
     """What was asked and where, from the positional arguments."""
     if by_code:
-        if len(words) > 1:
-            raise QueryError("--similar takes the place of TEXT: give it FILE:LINE and at most a PATH")
-        return "", Path(words[0]) if words else None
-    if not words:
+        text, paths = "", words
+    elif words:
+        text, *paths = words
+    else:
         raise QueryError(f'nothing to look for: {PROGRAM} "what the code does" (see {PROGRAM} --help)')
-    if len(words) > 2:
+    missing = next((path for path in paths if path == Path(path).name and not Path(path).exists()), None)
+    if missing is not None and by_code:
+        raise QueryError(f"{missing}: no such folder; --similar takes the place of TEXT")
+    if missing is not None and len(words) > 2:
         raise QueryError(
             f'put quotes around a question of several words: {PROGRAM} "{" ".join(words)[:200]}"'
         )
-    if len(words) == 1:
-        return words[0], None
-    text, path = words
-    if path == Path(path).name and not Path(path).exists():
-        raise WorkspaceError(f'{path}: no such folder; quote a question of several words: "{text} {path}"')
-    return text, Path(path)
+    if missing is not None:
+        raise WorkspaceError(
+            f'{missing}: no such folder; quote a question of several words: "{text} {missing}"'
+        )
+    return text, [Path(path).expanduser() for path in paths]
 
 
-def _options(arguments: SimpleNamespace) -> Options:
-    # Only now: a helper that indexes starts while this process imports what searching needs.
+def _scopes(paths: Sequence[Path], arguments: SimpleNamespace) -> Sequence[Scope]:
+    """Where to search: what was named, or every index, or else the project around the current folder."""
+    if arguments.all:
+        if paths:
+            raise QueryError("--all takes the place of PATH: leave one of them out")
+        return _every_scope(arguments)
+    from modstar_lsp.workspace.scope import Scope, scope_of, united
+
+    if not paths:
+        from modstar_lsp.cli.indexing import chosen_root
+
+        return [Scope(chosen_root(None))]
+    return united(scope_of(path, arguments.index_dir) for path in paths)
+
+
+def _every_scope(arguments: SimpleNamespace) -> Sequence[Scope]:
+    """The folder of every index that this version and model can use."""
+    from modstar_lsp.index.store.inventory import known_indexes
+    from modstar_lsp.workspace.scope import Scope, united
+
+    there = [known for known in known_indexes(arguments.index_dir) if known.state == "there"]
+    if not there:
+        raise WorkspaceError("there is no index yet: search or index a project first")
+    return united(Scope(known.root) for known in there)
+
+
+def _asker(
+    similar: Place | Literal[False] | None, text: str, around: Sequence[Path]
+) -> Callable[[Path], Question]:
+    """What to ask in each folder. Raises QueryError."""
+    from modstar_lsp.workspace.question import Question
+
+    if similar is False:
+        asked = Question.of_text(text)
+        return lambda root: asked
+    if similar is None:
+        code = Question.of_code(sys.stdin.buffer.read().decode("utf-8", "replace") if sys.stdin else "")
+        return lambda root: code
+    return _code(similar, around)
+
+
+def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
+    """Something like the code at `place`, which in its own folder is not found itself. Raises QueryError."""
+    from modstar_lsp.files.source import Unreadable, decode
+    from modstar_lsp.workspace.question import Question, selected_lines
+
+    file = _selected_file(place.file, around)
+    try:
+        text = decode(file.name, file.read_bytes())
+    except Unreadable as error:
+        raise QueryError(f"{place.file}: {error.reason}, so there is no code in it") from None
+    first, last, code = selected_lines(str(place.file), text, place.first, place.last)
+
+    def question(root: Path) -> Question:
+        inside = root in file.parents
+        return Question.of_code(code, (file.relative_to(root).as_posix(), first, last) if inside else None)
+
+    return question
+
+
+def _selected_file(file: Path, around: Sequence[Path]) -> Path:
+    """The file of --similar, as the current directory or else a folder that is searched knows it."""
+    for folder in (Path.cwd(), *around):
+        candidate = folder / file.expanduser()
+        if candidate.is_file():
+            return candidate.resolve()
+    raise QueryError(f"{file}: no such file")
+
+
+def _ask_all(
+    scopes: Sequence[Scope],
+    question: Callable[[Path], Question],
+    arguments: SimpleNamespace,
+    opened: ExitStack,
+) -> tuple[Sequence[Answered], Sequence[ModstarError]]:
+    """(what each folder answers, what went wrong in others). opened: closes them all."""
+    answers: list[Answered] = []
+    failed: list[ModstarError] = []
+    for scope in scopes:
+        encoder = answers[0].workspace.encoder if answers else None
+        try:
+            asked = question(scope.root.resolve())
+            workspace = opened.enter_context(_open_fresh(scope, asked, arguments, encoder))
+            options = _options(arguments, scope)
+            results = _answer(workspace, asked, options)
+        except ModstarError as error:
+            failed.append(error)
+        else:
+            answers.append(Answered(workspace, asked, options, results))
+    if any(one.results.hits and not one.results.note for one in answers):
+        # Where a phrase stands nowhere its words were searched for; where it stands is what was asked for.
+        answers = [one for one in answers if not one.results.note]
+    return answers, failed
+
+
+def _options(arguments: SimpleNamespace, scope: Scope) -> Options:
+    # Only now: a worker that indexes starts while this process imports what searching needs.
     from modstar_lsp.search import Options
+    from modstar_lsp.search.filters import Filter
 
+    bounds = Filter(
+        below=scope.below,
+        languages=frozenset().union(*arguments.lang),
+        not_languages=frozenset().union(*arguments.not_lang),
+        globs=(*arguments.glob, *(f"!{glob}" for glob in arguments.exclude)),
+        contents=frozenset(arguments.contents),
+        since=arguments.since,
+        regexes=tuple(arguments.regex),
+    )
     return Options(
         k=arguments.k,
-        languages=frozenset().union(*arguments.lang),
-        globs=tuple(arguments.glob),
+        filters=(bounds,),
         min_score=arguments.min_score,
-        exit=arguments.exit,
+        budget=0.0 if _is_shown_twice(arguments) else arguments.budget or 0.0,
+        depth=arguments.exit,
     )
 
 
-def _open_fresh(root: Path, arguments: SimpleNamespace) -> Workspace:
+def _open_fresh(
+    scope: Scope, question: Question, arguments: SimpleNamespace, encoder: Encoder | None
+) -> Workspace:
     """The workspace brought up to date, as far as was asked for and can be.
 
     An index that cannot be written now (no permission, no space, another writer) still answers as it is.
+    encoder: a model that is loaded already.
     """
     from modstar_lsp.cli.indexing import bring_up_to_date, graph_advice
     from modstar_lsp.workspace import Workspace
 
-    where = {"index_dir": arguments.index_dir, "bundle": arguments.bundle}
+    root = scope.root
+    where = {"index_dir": arguments.index_dir, "bundle": arguments.bundle, "encoder": encoder}
     if arguments.no_refresh:
         return Workspace.open(root, **where, write=False)
+    if arguments.all:  # one of another model or version would be made anew: not unasked
+        Workspace.open(root, **where, write=False).close()
     try:
         workspace = Workspace.open(root, **where)
     except StoreError as error:
@@ -208,7 +383,7 @@ def _open_fresh(root: Path, arguments: SimpleNamespace) -> Workspace:
     if workspace.notice:
         complain(PROGRAM, workspace.notice)
     try:
-        report = bring_up_to_date(workspace)
+        report = bring_up_to_date(PROGRAM, workspace, preview=_preview(workspace, scope, question, arguments))
     except StoreError as error:
         if not workspace.status().files:
             raise
@@ -222,61 +397,199 @@ def _open_fresh(root: Path, arguments: SimpleNamespace) -> Workspace:
 def _answer(workspace: Workspace, question: Question, options: Options) -> Results:
     """What the index answers; one that turns out to be damaged was thrown away, and is made anew first."""
     from modstar_lsp.cli.indexing import bring_up_to_date
-    from modstar_lsp.index import DamagedIndex
 
-    try:
-        return question.ask(workspace, options)
-    except DamagedIndex as error:
+    def recover(error: DamagedIndex) -> bool:
         complain(PROGRAM, str(error))
-        bring_up_to_date(workspace)
-        return question.ask(workspace, options)
+        bring_up_to_date(PROGRAM, workspace)
+        return True
+
+    return workspace.ask(question, options, recover=recover)
 
 
-def _print(workspace: Workspace, question: Question, results: Results, arguments: SimpleNamespace) -> None:
-    """Write the hits on standard output in the form that was asked for."""
-    from modstar_lsp.cli.output import Found, Layout, as_json, human, vimgrep
+def _preview(
+    workspace: Workspace, scope: Scope, question: Question, arguments: SimpleNamespace
+) -> Callable[[], Sequence[str]] | None:
+    """The best answers so far, a line each, for somebody who looks on while a large index is made."""
+    if arguments.json or arguments.vimgrep or not is_terminal(sys.stdout):
+        return None
+
+    def lines() -> Sequence[str]:
+        from modstar_lsp.cli.output import header, shown_path
+
+        try:
+            results = workspace.ask(question, _options(arguments, scope)._replace(k=_PREVIEWED))
+        except ModstarError:
+            return []
+        words = question.words()
+        return [
+            header(shown_path(workspace.root, hit.path), workspace.describe(hit, words), style("never", None))
+            for hit in results.hits
+        ]
+
+    return lines
+
+
+def _is_shown_twice(arguments: SimpleNamespace) -> bool:
+    """Whether somebody looks on: the first answer at once, then a better order in its place."""
+    if arguments.budget == 0 or arguments.json or arguments.vimgrep or arguments.similar is not False:
+        return False
+    return is_terminal(sys.stdout)
+
+
+def _show(answers: Sequence[Answered], arguments: SimpleNamespace) -> tuple[Sequence[Answered], int]:
+    """Write the hits on standard output in the form that was asked for; what they are of, and how many."""
+    out = sys.stdout
+    if not _is_shown_twice(arguments) or out is None:
+        return answers, _print(answers, arguments)
+    first, _ = _for_people(answers, arguments)
+    back = rows_of(first, out)
+    if back is not None:  # as long as it can be taken back
+        out.write(first)
+        out.flush()
+    budget = (_BUDGET if arguments.budget is None else arguments.budget) / len(answers)
+    better = [
+        one._replace(results=_answer(one.workspace, one.question, one.options._replace(budget=budget)))
+        for one in answers
+    ]
+    text, count = _for_people(better, arguments)
+    if back is None:
+        out.write(text)
+    elif text != first:
+        out.write((f"\x1b[{back}A\x1b[J" if back else "") + text)
+    out.flush()
+    return better, count
+
+
+def _for_people(answers: Sequence[Answered], arguments: SimpleNamespace) -> tuple[str, int]:
+    """The hits in lines of text, and how many there are."""
+    from modstar_lsp.cli.output import Layout, human, shown_path
+
+    words = answers[0].question.words()
+    found = _described(answers, words, arguments.k)
+    # Of code that would be nearly all its words, so none.
+    marked = frozenset() if answers[0].question.code else words
+    lines = arguments.lines if arguments.snippet else 0
+    layout = Layout.fit(sys.stdout, style(arguments.color, sys.stdout), marked, lines, arguments.explain)
+    between = "\n" if lines or arguments.explain else ""
+    hits = (human(shown_path(root, hit.hit.path), hit, layout) for root, hit in found)
+    return between.join(hits), len(found)
+
+
+def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
+    """Write the hits on standard output in the form that was asked for; how many there are."""
+    from modstar_lsp.cli.output import as_json, shown_path, vimgrep
 
     out = sys.stdout
+    if not arguments.json and not arguments.vimgrep:
+        text, count = _for_people(answers, arguments)
+        if out is not None:
+            out.write(text)
+            out.flush()
+        return count
+    words = answers[0].question.words()
+    found = _described(answers, words, arguments.k)
     if out is None:
-        return
-    sought = question.sought()
-    found = [Found.look(workspace, hit, sought) for hit in results.hits]
-    # Of code that would be nearly all its words, so none.
-    marked = frozenset() if question.code else sought
+        return len(found)
+    marked = frozenset() if answers[0].question.code else words
     if arguments.json:
-        closest = Found.look(workspace, results.closest, sought) if results.closest else None
-        answer = {
-            "query": question.text,
-            "root": str(workspace.root),
-            "coverage": round(results.coverage, 4),
-            "seconds": round(results.took, 4),
-            "hits": [as_json(hit, arguments.snippet, arguments.explain) for hit in found],
-            "closest": as_json(closest, arguments.snippet, arguments.explain) if closest else None,
-        }
-        say_json(answer)
-    elif arguments.vimgrep:
-        out.writelines(vimgrep(hit, marked) for hit in found)
+        several = len(answers) > 1
+
+        def encoded(root: Path, hit: Description) -> dict[str, Any]:
+            form = as_json(hit, arguments.snippet, arguments.explain)
+            return {"root": str(root), **form} if several else form
+
+        closest = _closest(answers) if not found else None
+        meant = _meant(answers) if not found else ""
+        roots = [str(one.workspace.root) for one in answers]
+        say_json(
+            {
+                "query": answers[0].question.text,
+                **({"roots": roots} if several else {"root": roots[0]}),
+                "coverage": round(min(one.results.indexed_share for one in answers), 4),
+                "seconds": round(sum(one.results.took for one in answers), 4),
+                "hits": [encoded(root, hit) for root, hit in found],
+                "closest": encoded(*closest) if closest else None,
+                **({"did_you_mean": meant} if meant else {}),
+            }
+        )
     else:
-        lines = arguments.lines if arguments.snippet else 0
-        layout = Layout.fit(out, style(arguments.color, out), marked, lines, arguments.explain)
-        between = "\n" if lines or arguments.explain else ""
-        out.write(between.join(human(hit, layout) for hit in found))
+        out.writelines(vimgrep(shown_path(root, hit.hit.path), hit, marked) for root, hit in found)
     out.flush()
+    return len(found)
 
 
-def _why_nothing(workspace: Workspace, question: Question, results: Results) -> str:
+def _described(
+    answers: Sequence[Answered], words: frozenset[str], k: int
+) -> Sequence[tuple[Path, Description]]:
+    """The hits of all folders, best first, each with its folder."""
+    found = [
+        (one.workspace.root, one.workspace.describe(hit, words))
+        for one in answers
+        for hit in one.results.hits
+    ]
+    if len(answers) == 1:
+        return found
+    from modstar_lsp.workspace.several import Found, together
+
+    return together(Found(*one) for one in found)[:k]
+
+
+def _closest(answers: Sequence[Answered]) -> tuple[Path, Description] | None:
+    """What came closest where nothing was good enough."""
+    near = [(one.results.closest, one) for one in answers if one.results.closest is not None]
+    if not near:
+        return None
+    hit, one = max(near, key=lambda pair: pair[0].score)
+    return one.workspace.root, one.workspace.describe(hit, one.question.words())
+
+
+def _meant(answers: Sequence[Answered]) -> str:
+    """The name that one in the question may be a typing error of, "" for none."""
+    return next((one.results.did_you_mean for one in answers if one.results.did_you_mean), "")
+
+
+def _left_out(answers: Sequence[Answered]) -> str:
+    """` (left out 12: 8 ignored, 4 too large)`, of several folders each by its name; "" for nothing."""
+    left_out = [(one.workspace.root, one.workspace.left_out) for one in answers if one.workspace.left_out]
+    named = len(answers) > 1
+    said = "; ".join(f"of {root} {summary}" if named else summary for root, summary in left_out)
+    return f" (left out {said})" if said else ""
+
+
+def _say_what_is_missing(answers: Sequence[Answered], failed: Sequence[ModstarError]) -> None:
+    """A line for each folder that could not be asked, or not in full, or not as it was meant."""
+    for error in failed:
+        if not isinstance(error, QueryError):  # that a folder has no file of a language is no news
+            complain(PROGRAM, str(error))
+    for one in answers:
+        where = f"{one.workspace.root}: " if len(answers) > 1 else ""
+        if one.results.indexed_share < 1:
+            share = f"{one.results.indexed_share:.0%}"
+            complain(PROGRAM, f"{where}{share} of the files are indexed so far; ask again for the rest")
+    for note in dict.fromkeys(one.results.note for one in answers if one.results.note):
+        complain(PROGRAM, note)
+
+
+def _why_nothing(answers: Sequence[Answered]) -> str:
     """One line for a search without hits: what was searched, and what came closest."""
     from modstar_lsp.cli.indexing import count
-    from modstar_lsp.cli.output import Found
+    from modstar_lsp.cli.output import shown_path
 
-    files = workspace.status().files
+    question = answers[0].question
+    files = sum(one.workspace.status().files for one in answers)
     if not files:
-        return f"{workspace.root} holds no file that can be searched (modstar-index --dry-run -v says why)"
-    message = f"no good match for {question} in {count(files, 'file')}"
-    if results.closest is None:
+        where = ", ".join(str(one.workspace.root) for one in answers)
+        return f"{where} holds no file that can be searched (modstar-index --dry-run -v says why)"
+    message = f"no good match for {question} in {count(files, 'file')}{_left_out(answers)}"
+    if not question.is_in_known_language:
+        message += " (questions are best asked in English)"
+    if meant := _meant(answers):
+        return f"{message}; did you mean {meant}?"
+    closest = _closest(answers)
+    if closest is None:
         return message
-    found = Found.look(workspace, results.closest, question.sought())
-    place = f"{found.path}:{found.line}{' ' + found.symbol if found.symbol else ''}"
+    root, found = closest
+    place = f"{shown_path(root, found.hit.path)}:{found.line}{' ' + found.symbol if found.symbol else ''}"
     return f"{message}; the closest is {place}, {found.hit.score:.2f} (--min-score 0 shows it)"
 
 

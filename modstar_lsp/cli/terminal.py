@@ -14,9 +14,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TextIO
 
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
 # Control characters (an escape sequence begins with one), line separators, the marks that reorder text so
-# that it reads unlike what it is, and halves of surrogate pairs, which stand for undecodable file names.
-_OBEYED = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+# that it reads unlike what it is, and halves of surrogate pairs, which stand for undecodable file names. Then
+# what nobody sees: characters without a width, but for the joiners of scripts and emoji, and tags.
+_OBEYED = (
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\xad\u180e\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 DEFAULT_WIDTH = 80
 
@@ -92,6 +98,18 @@ def columns(stream: TextIO | None) -> int:
         return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH if stream else DEFAULT_WIDTH
     except (OSError, ValueError):
         return DEFAULT_WIDTH
+
+
+def rows_of(text: str, stream: TextIO) -> int | None:
+    """How many rows of the terminal `text` takes; None when it does not fit on the screen."""
+    try:
+        height = os.get_terminal_size(stream.fileno()).lines
+    except (OSError, ValueError):
+        return None
+    width = columns(stream)
+    lines = _ESCAPE.sub("", text).split("\n")[:-1]
+    rows = sum(max(1, -(-width_of(line) // width)) for line in lines)
+    return rows if rows < height else None
 
 
 def can_print(text: str, stream: TextIO | None) -> bool:

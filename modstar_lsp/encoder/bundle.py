@@ -11,10 +11,10 @@ import mmap
 import re
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modstar_lsp.digests import sha256
 from modstar_lsp.errors import BundleError
 
 MANIFEST = "modstar.json"
@@ -57,6 +57,7 @@ class Static(NamedTuple):
 
     @property
     def files(self) -> tuple[str, str, str]:
+        """The names of its files in the bundle."""
         return self.table, self.scales, self.vocabulary
 
 
@@ -65,6 +66,47 @@ class FileRecord(NamedTuple):
 
     bytes: int
     sha256: str
+
+
+class RerankerExit(NamedTuple):
+    """One exit: its graph, which reads on from the exit before it, and the scales of its two cosines."""
+
+    depth: int
+    file: str
+    late_scale: float
+    mean_scale: float
+
+
+class RerankerFiles(NamedTuple):
+    """What a bundle's manifest says of its reranker."""
+
+    exits: tuple[RerankerExit, ...]
+    data: str
+    tokenizer: str
+    dimension: int
+    question_tokens: int
+    code_tokens: int
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> RerankerFiles:
+        """Raises KeyError, TypeError or ValueError for a section that is none."""
+        exits = tuple(
+            RerankerExit(int(e["depth"]), str(e["file"]), float(e["late_scale"]), float(e["mean_scale"]))
+            for e in section["exits"]
+        )
+        depths = [one.depth for one in exits]
+        if not depths or depths != sorted(set(depths)) or depths[0] < 1:
+            raise ValueError("exits from the shallowest to the deepest, each once")
+        sizes = (int(section[name]) for name in ("dimension", "question_tokens", "code_tokens"))
+        files = cls(exits, str(section["data"]), str(section["tokenizer"]), *sizes)
+        if min(files.dimension, files.question_tokens, files.code_tokens) < 1:
+            raise ValueError("sizes of 1 or more")
+        return files
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that it needs."""
+        return (*(one.file for one in self.exits), self.data, self.tokenizer)
 
 
 class Bundle(NamedTuple):
@@ -88,7 +130,22 @@ class Bundle(NamedTuple):
     provenance: Mapping[str, Any]
     validation: Mapping[str, Any]
     files: Mapping[str, FileRecord]
+    reranker_section: Mapping[str, Any]  # of the manifest, empty where the bundle has none
     checked: set[str]  # the files whose digest has been found right
+
+    @property
+    def reranker(self) -> RerankerFiles | None:
+        """The reranker's files, None where the bundle has none; BundleError when the manifest is wrong."""
+        if not self.reranker_section:
+            return None
+        try:
+            found = RerankerFiles.from_section(self.reranker_section)
+            unknown = [name for name in found.names if name not in self.files]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _bad(self.folder, f"{MANIFEST}: reranker is not as it should be ({error})") from None
+        if unknown:
+            raise _bad(self.folder, f"{MANIFEST}: {unknown[0]!r} has no size and digest under files")
+        return found
 
     def exit(self, depth: int) -> Exit:
         """The exit at `depth`; BundleError when the bundle has none there."""
@@ -174,6 +231,7 @@ def open_bundle(folder: Path | None = None) -> Bundle:
         provenance=manifest.mapping("provenance"),
         validation=manifest.mapping("validation"),
         files=records,
+        reranker_section=manifest.mapping("reranker") if "reranker" in manifest.raw else {},
         checked=set(),
     )
 
@@ -308,15 +366,13 @@ def _vector_digest(
 
 
 def _sha256(path: Path) -> str:
-    import hashlib  # OpenSSL's is four times as fast, and lets other threads run
-
     with path.open("rb") as stream:
         if not path.stat().st_size:
-            return hashlib.sha256().hexdigest()
+            return sha256().hexdigest()
         # In one piece, so that another thread is let in once and for long: between the blocks of a file it
         # would have to ask for the interpreter again, for up to 5 ms each.
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return hashlib.sha256(content).hexdigest()
+            return sha256(content).hexdigest()
 
 
 def _bad(folder: Path, problem: str) -> BundleError:

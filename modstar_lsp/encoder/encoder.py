@@ -9,6 +9,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
 from modstar_lsp.encoder.bundle import Bundle
+from modstar_lsp.encoder.dictionary import in_english
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import BundleError, QueryError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modstar_lsp.encoder.graph import GraphExit
+    from modstar_lsp.encoder.reranker import Reranker
     from modstar_lsp.encoder.static import StaticExit
 
 Role = Literal["code", "query"]
@@ -38,6 +40,7 @@ class Encoder:
         self._static: StaticExit | None = None
         self._check: Thread | None = None
         self._graphs: dict[int, GraphExit] = {}
+        self._reranker: Reranker | None = None
         self._lock = Lock()
 
     def prepare(self) -> None:
@@ -52,18 +55,23 @@ class Encoder:
         with suppress(BundleError):
             self.bundle.verified(self.bundle.static.table)
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: Role = "code") -> NDArray[np.float32]:
-        """Unit rows [len(texts), dimension] at depth `exit`; an empty text gives a zero row."""
-        if exit not in (candidate.depth for candidate in self.bundle.exits):
+    def encode(self, texts: Sequence[str], depth: int = 0, role: Role = "code") -> NDArray[np.float32]:
+        """Unit rows [len(texts), dimension] at depth `depth`; an empty text gives a zero row.
+
+        Questions (role "query") in a language that there is a dictionary for are read in English.
+        """
+        if depth not in (candidate.depth for candidate in self.bundle.exits):
             have = ", ".join(str(candidate.depth) for candidate in self.bundle.exits)
-            raise QueryError(f"this model has no exit {exit}; choose one of {have}")
-        if exit == 0:
+            raise QueryError(f"this model has no exit {depth}; choose one of {have}")
+        if role == "query":
+            texts = [in_english(text) for text in texts]
+        if depth == 0:
             return self.encode_words(_counted(texts))
-        entry = self.bundle.exit(exit)
+        entry = self.bundle.exit(depth)
         bags = self._exit_0().encode_words(_counted(texts)) if entry.residual else None
         if bags is not None and role == "query":
             bags *= entry.query_ground
-        rows = self._graph(exit).encode(texts, self.bundle.prompts[role], bags)
+        rows = self._graph(depth).encode(texts, self.bundle.prompts[role], bags)
         if rows.shape[1] == self.dimension:
             return rows
         from modstar_lsp.encoder.graph import unit_rows
@@ -73,6 +81,30 @@ class Encoder:
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
         return self._exit_0().encode_words(counts, self.dimension)
+
+    def pieces(self, counts: Sequence[Mapping[str, int]]) -> list[NDArray[np.uint16]]:
+        """The distinct pieces of the words of each text, ascending: what `directions` takes."""
+        return self._exit_0().pieces(counts)
+
+    def word_pieces(self, word: str) -> list[int]:
+        """The pieces of one lower-case word; none when exit 0 cannot compose it."""
+        return self._exit_0().split(word)
+
+    def directions(self, pieces: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Exit 0's rows of `pieces`: whole numbers [n, dimension], and [n] that scale them to unit length."""
+        return self._exit_0().directions(pieces, self.dimension)
+
+    def reranker(self) -> Reranker | None:
+        """The encoder of the last stage, loaded at its first use; None where the bundle has none.
+
+        Raises BundleError when its files are damaged.
+        """
+        with self._lock:
+            if self._reranker is None and self.bundle.reranker is not None:
+                from modstar_lsp.encoder.reranker import Reranker
+
+                self._reranker = Reranker.of_bundle(self.bundle)
+            return self._reranker
 
     def _exit_0(self) -> StaticExit:
         with self._lock:

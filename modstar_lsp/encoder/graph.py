@@ -34,11 +34,13 @@ GPU_BATCH = 64
 class GraphExit:
     """One deeper exit of a bundle, on the CPU unless `cuda`. Safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle, exit: Exit, *, threads: int | None = None, cuda: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, entry: Exit, *, threads: int | None = None, cuda: bool = False
+    ) -> None:
         self.dimension = bundle.dimension
-        self._threads = threads or _usable_cores()
+        self._threads = threads or usable_cores()
         self._max_chars = bundle.max_tokens * CHARS_PER_TOKEN
-        self._session = _session(bundle, exit, cuda)
+        self._session = _session(bundle, entry, cuda)
         self._on_gpu = CUDA in self._session.get_providers()
         self._tokenizer = Tokenizer.from_file(str(bundle.verified(bundle.tokenizer)))
         self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
@@ -116,14 +118,14 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _session(bundle: Bundle, exit: Exit, cuda: bool) -> Any:
-    path: Path = bundle.verified(exit.file)
-    bundle.verified(exit.data)
+def _session(bundle: Bundle, entry: Exit, cuda: bool) -> Any:
+    path: Path = bundle.verified(entry.file)
+    bundle.verified(entry.data)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if exit.precision == "int8":
+    if entry.precision == "int8":
         # Optimised when it was exported: doing it again costs three times the load.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     # With a busy neighbour on the cores spinning took twice as long.
@@ -133,11 +135,12 @@ def _session(bundle: Bundle, exit: Exit, cuda: bool) -> Any:
     except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise BundleError(
-            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {exit.file}: {reason}"
+            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {entry.file}: {reason}"
         ) from None
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """The cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows

@@ -28,6 +28,9 @@ WEIGHT_STEPS = 2.0**24
 
 CONTINUATION = "##"
 
+# Pieces that a chunk keeps are numbered by 16 bits; a larger vocabulary keeps its first ones.
+PIECE_IDS = 1 << 16
+
 # Pieces looked up by searching the text of the vocabulary (10 to 50 us each) before a dictionary of it is
 # made: that takes 5 ms, which a process that asks one question need not spend.
 SEARCHES = 50
@@ -142,6 +145,34 @@ class StaticExit:
             for start in range(0, len(counts), BLOCK):
                 self._encode_block(counts[start : start + BLOCK], rows[start : start + BLOCK])
         return rows
+
+    def pieces(self, counts: Sequence[Mapping[str, int]]) -> list[NDArray[np.uint16]]:
+        """The distinct pieces of each text given as word counts, ascending; of 65,536, the first ones."""
+        with self._lock:
+            text, piece, _ = self._occurrences(counts)
+        kept = piece < PIECE_IDS
+        cells = np.unique(text[kept] * PIECE_IDS + piece[kept])
+        found: list[NDArray[np.uint16]] = np.split(
+            (cells % PIECE_IDS).astype(np.uint16),
+            np.searchsorted(cells, np.arange(1, len(counts)) * PIECE_IDS),
+        )
+        return found
+
+    def split(self, word: str) -> list[int]:
+        """The pieces of one word; none when it cannot be composed."""
+        with self._lock:
+            return self._splitter.split(word)
+
+    def directions(
+        self, pieces: NDArray[np.integer], dimension: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Rows of whole numbers [len(pieces), dimension], and the scales that make them of unit length.
+
+        The dot product of two rows is exact: no sum of 512 products of int8 passes 2**24. A zero row's is 0.
+        """
+        rows = self._table[pieces, :dimension].astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        return rows, np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
     def _encode_block(self, counts: Sequence[Mapping[str, int]], out: NDArray[np.float32]) -> None:
         text, piece, tf = self._occurrences(counts)

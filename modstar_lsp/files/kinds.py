@@ -1,47 +1,44 @@
-"""What is left out although no ignore file says so, and what is never let in.
+"""What is left out although no ignore file says so.
 
-Everything here is decided by name (and size); `.modstarignore` may re-include all of it but secrets.
+Everything here is decided by name (and size); `.modstarignore` may re-include all of it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from typing import Literal
 
-from modstar_lsp.files.languages import language_by_name
+from modstar_lsp.files.languages import PROSE, SETTINGS, language_by_name
+from modstar_lsp.files.reasons import Reason
 
 # Above this a file is data or generated; parsing one of this size takes about 100 ms.
 MAX_BYTES = 1_000_000
+# The most that it can be asked to be: chunks of more would take a gigabyte.
+MOST_BYTES = 64_000_000
 # Markup and configuration above this is data.
 MAX_CONFIG_BYTES = 100_000
 
-_CONFIG = frozenset({"yaml", "toml", "ini", "xml", "json", "text"})
-_PROSE = frozenset({"text", "markdown", "rst", ""})
-
 VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS", "_darcs", ".sl"})
 
-_FOLDERS: dict[str, str] = {
-    name: reason
-    for reason, names in {
-        "vendored": (
-            "node_modules bower_components jspm_packages vendor vendored _vendor vendors third_party "
-            "third-party thirdparty 3rdparty 3rd_party Godeps Pods Carthage elm-stuff .yarn .pnpm-store "
-            ".bundle site-packages dist-packages wheelhouse"
-        ),
-        "cache": (
-            "__pycache__ .tox .nox .mypy_cache .pytest_cache .ruff_cache .pytype .hypothesis "
-            ".ipynb_checkpoints .eggs .gradle .cache .parcel-cache .turbo .sass-cache .eslintcache "
-            ".nyc_output .terraform .serverless .dart_tool .stack-work .zig-cache zig-cache .direnv .metals "
-            ".bloop .bsp .ccls-cache .clangd .vs .idea .angular .vite .swc .docusaurus .kotlin .scannerwork "
-            ".tmp"
-        ),
-        "build output": (
-            "dist-newstyle zig-out _build .build .next .nuxt .output .svelte-kit .vercel .netlify "
-            "CMakeFiles DerivedData htmlcov lcov-report __generated__ .aspect"
-        ),
-    }.items()
-    for name in names.split()
+_FOLDER_NAMES: dict[Reason, str] = {
+    "vendored": (
+        "node_modules bower_components jspm_packages vendor vendored _vendor third_party "
+        "third-party thirdparty 3rdparty 3rd_party Godeps Pods Carthage elm-stuff .yarn .pnpm-store "
+        ".bundle site-packages dist-packages wheelhouse"
+    ),
+    "cache": (
+        "__pycache__ .tox .nox .mypy_cache .pytest_cache .ruff_cache .pytype .hypothesis "
+        ".ipynb_checkpoints .eggs .gradle .cache .parcel-cache .turbo .sass-cache .eslintcache "
+        ".nyc_output .terraform .serverless .dart_tool .stack-work .zig-cache zig-cache .direnv .metals "
+        ".bloop .bsp .ccls-cache .clangd .vs .idea .angular .vite .swc .docusaurus .kotlin .scannerwork "
+        ".tmp"
+    ),
+    "build output": (
+        "dist-newstyle zig-out _build .build .next .nuxt .output .svelte-kit .vercel .netlify "
+        "CMakeFiles DerivedData htmlcov lcov-report __generated__ .aspect"
+    ),
 }
+_FOLDERS = {name: reason for reason, names in _FOLDER_NAMES.items() for name in names.split()}
 _CACHE_FOLDERS = (".egg-info", ".dSYM")
 _OUTPUT_FOLDERS = ("cmake-build-", "bazel-")
 
@@ -73,6 +70,16 @@ _BUILD_FOLDERS: dict[str, tuple[str, ...]] = {
     "coverage": ("package.json", "pyproject.toml", "setup.py", "Gemfile", "composer.json"),
 }
 
+# Folders that may hold somebody else's packages or a part of the project: what is in them tells.
+_MAYBE_VENDORED = frozenset({"vendors"})
+# A folder with one of these is a package of its own. In lower case; the licence up to its first dot.
+PACKAGE_SIGNS = frozenset(
+    (
+        "license licence copying unlicense package.json bower.json composer.json go.mod cargo.toml setup.py "
+        "pyproject.toml meson.build configure.ac"
+    ).split()
+)
+
 _LOCKS = frozenset(
     (
         "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml bun.lockb go.sum packages.lock.json "
@@ -103,13 +110,13 @@ _JSON_CONFIG = tuple(
     for name in (
         "package composer bower manifest deno jsconfig tsconfig turbo nx lerna angular vercel firebase now "
         "biome appsettings launchsettings global host openapi swagger project settings tasks launch "
-        "extensions devcontainer babel.config jest.config renovate app info"
+        "extensions devcontainer cmakepresets cmakeuserpresets babel.config jest.config renovate app info"
     ).split()
     for mark in ".-"
 )
 _DATA = frozenset(
     (
-        "csv tsv psv svg geojson ndjson jsonl parquet arrow feather avro orc ipynb dat data log out diff "
+        "csv tsv psv svg geojson ndjson jsonl parquet arrow feather avro orc dat data log out diff "
         "patch po pot mo xlf strings resx snap har map rtf bib srt vtt gpx kml fasta fastq pdb ply obj stl "
         "off msh mtx stderr stdout golden expected rpt lst tap asc sig crc md5 sha1 sha256 sha512"
     ).split()
@@ -125,40 +132,14 @@ _BINARY = frozenset(
     ).split()
 )
 
-_SECRET_NAMES = frozenset(
-    (
-        ".env .netrc _netrc .npmrc .pypirc .yarnrc .yarnrc.yml .dockercfg .htpasswd .pgpass .my.cnf "
-        ".mylogin.cnf .git-credentials .s3cfg .boto .vault-token .envrc .flaskenv .credentials credentials "
-        "secrets .secrets .terraformrc terraform.rc kubeconfig shadow .fetchmailrc .msmtprc .mutt_certs "
-        ".rediscli_auth .bash_history .zsh_history .python_history .node_repl_history .psql_history "
-        ".mysql_history .irb_history"
-    ).split()
-)
-_SECRET = (
-    r"\.env(?:[.-].*)?|.*\.env|id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?(?:[._-].*)?"
-    r"|.*\.(?:pem|key|p8|p12|pfx|pkcs12|jks|keystore|kdbx?|ppk|gpg|pgp|ovpn|keytab|tfstate|tfstate\..*"
-    r"|tfvars|tfvars\.json|agekey|mobileprovision|secrets?)"
-    r"|(?:.*[._-])?(?:credentials?|secrets?|passwords?|client[_-]secrets?[\w.-]*|service[_-]?accounts?[\w.-]*)"
-    r"\.(?:json|ya?ml|toml|ini|xml|cfg|conf|properties|txt|csv|env|enc|plist)"
-    r"|htpasswd|.*[._-]private[._-]?key(?:\..*)?"
-)
-# Each name that it matches has one of these extensions or holds one of these signs. Most names do not, and
-# then a query spares itself the compiling, 0.6 ms.
-_SECRET_SIGNS = (".env", "id_", "tfstate", "tfvars", "credential", "secret", "passw", "account", "private")
-_SECRET_EXTENSIONS = frozenset(
-    "pem key p8 p12 pfx pkcs12 jks keystore kdb kdbx ppk gpg pgp ovpn keytab agekey mobileprovision".split()
-)
-_SECRET_EXAMPLE = r".*[.-](?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.\w+)?"
-_SECRET_FOLDERS = frozenset(
-    {".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube", ".docker", ".password-store"}
-)
 
-
-def folder_reason(name: str, beside: Callable[[str], bool], tracked: Callable[[], bool]) -> str:
+def folder_reason(
+    name: str, beside: Callable[[str], bool], tracked: Callable[[], bool], has_packages: Callable[[], bool]
+) -> Reason | Literal[""]:
     """Why a folder is left out by its name, "" when it is not.
 
     `beside(ending)` tells whether the parent has a file of that name (or, for ".csproj", that extension);
-    `tracked()` whether git tracks something in the folder.
+    `tracked()` whether git tracks something in the folder; `has_packages()` whether packages are in it.
     """
     reason = _FOLDERS.get(name)
     if reason:
@@ -166,30 +147,14 @@ def folder_reason(name: str, beside: Callable[[str], bool], tracked: Callable[[]
     evidence = _BUILD_FOLDERS.get(name)
     if evidence and any(map(beside, evidence)) and not tracked():
         return "build output"
+    if name in _MAYBE_VENDORED and has_packages():
+        return "vendored"
     if name.endswith(_CACHE_FOLDERS):
         return "cache"
     return "build output" if name.startswith(_OUTPUT_FOLDERS) else ""
 
 
-def is_secret_folder(name: str) -> bool:
-    """Whether a folder of this name holds keys or credentials."""
-    return name in _SECRET_FOLDERS
-
-
-def is_secret(name: str) -> bool:
-    """Whether a lower-case file name is that of a key, a password store or an environment file."""
-    if name in _SECRET_NAMES:
-        return True
-    if name.rpartition(".")[2] not in _SECRET_EXTENSIONS:
-        for sign in _SECRET_SIGNS:  # any() takes three times as long, at every file
-            if sign in name:
-                break
-        else:
-            return False
-    return re.fullmatch(_SECRET, name) is not None and re.fullmatch(_SECRET_EXAMPLE, name) is None
-
-
-def file_reason(name: str, size: int, executable: bool) -> str:
+def file_reason(name: str, size: int, executable: bool, max_bytes: int = MAX_BYTES) -> Reason | Literal[""]:
     """Why a file with this lower-case name is left out, "" when it belongs to the workspace."""
     stem, dot, extension = name.rpartition(".")
     extension = extension if dot else ""
@@ -203,16 +168,18 @@ def file_reason(name: str, size: int, executable: bool) -> str:
             return "lock file"
         if extension or not executable:
             return "not a source file"
-    if size > MAX_BYTES:
-        return "larger than 1 MB"
+    if size > max_bytes:
+        return "too large"
     if name in _LOCKS or extension == "lock":
         return "lock file"
-    if language in _CONFIG:
+    if language in SETTINGS or language == "text":
         if size > MAX_CONFIG_BYTES:
             return "data"
         if language == "json" and not _is_written_json(stem, extension):
             return "data"
-    if language in _PROSE and name.replace("-", ".").replace("_", ".").partition(".")[0] in _LEGAL:
+    if (not language or language in PROSE) and name.replace("-", ".").replace("_", ".").partition(".")[
+        0
+    ] in _LEGAL:
         return "legal text"
     if name.endswith(_MINIFIED):
         return "minified"

@@ -1,4 +1,7 @@
-"""Which language a file is in, from its name or its first line. Nothing else is looked at."""
+"""Which language a file is in: from its name, and where that is not enough from its beginning.
+
+The names are GitHub's (linguist) in lower case for all that came after the languages with a grammar of ours.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,83 @@ EXTENSIONS: dict[str, str] = {
         "objective-c": "m mm",
         "dart": "dart",
         "perl": "pl pm t",
+        "raku": "raku rakumod rakutest p6 pm6",
+        "matlab": "matlab",
+        "mercury": "mercury",
+        "coq": "coq",
+        "lean": "lean",
+        "agda": "agda lagda",
+        "idris": "idr",
+        "isabelle": "thy",
+        "dafny": "dfy",
+        "tla": "tla",
+        "standard ml": "sml",
+        "elm": "elm",
+        "purescript": "purs",
+        "reason": "re rei",
+        "rescript": "resi",
+        "gleam": "gleam",
+        "roc": "roc",
+        "gdscript": "gd",
+        "haxe": "hx",
+        "mojo": "mojo",
+        "odin": "odin",
+        "vala": "vala vapi",
+        "chapel": "chpl",
+        "ballerina": "bal",
+        "apex": "apex trigger",
+        "coffeescript": "coffee",
+        "livescript": "ls",
+        "moonscript": "moon",
+        "fennel": "fnl",
+        "janet": "janet",
+        "hy": "hy",
+        "smalltalk": "st",
+        "actionscript": "as",
+        "squirrel": "nut",
+        "processing": "pde",
+        "stata": "do ado",
+        "sas": "sas",
+        "mathematica": "wl wls",
+        "sage": "sage",
+        "openscad": "scad",
+        "autohotkey": "ahk",
+        "applescript": "applescript",
+        "nsis": "nsi nsh",
+        "coldfusion": "cfm cfc",
+        "vyper": "vy",
+        "cairo": "cairo",
+        "llvm": "mlir",
+        "webassembly": "wat wast",
+        "open policy agent": "rego",
+        "cue": "cue",
+        "dhall": "dhall",
+        "jsonnet": "jsonnet libsonnet",
+        "nickel": "ncl",
+        "kdl": "kdl",
+        "bicep": "bicep",
+        "puppet": "puppet",
+        "prisma": "prisma",
+        "smithy": "smithy",
+        "cap'n proto": "capnp",
+        "flatbuffers": "fbs",
+        "qml": "qml qbs",
+        "gn": "gn gni",
+        "bitbake": "bb bbappend bbclass",
+        "just": "just",
+        "meson": "meson",
+        "m4": "m4 ac",
+        "cabal config": "cabal",
+        "opam": "opam",
+        "devicetree": "dts dtsi",
+        "linker script": "lds",
+        "gherkin": "feature",
+        "robotframework": "robot",
+        "cypher": "cypher",
+        "sparql": "rq sparql",
+        "plantuml": "puml plantuml",
+        "mermaid": "mmd mermaid",
+        "notebook": "ipynb",
         "r": "r",
         "julia": "jl",
         "clojure": "clj cljs cljc edn",
@@ -63,7 +143,10 @@ EXTENSIONS: dict[str, str] = {
         "graphql": "graphql gql graphqls",
         "protobuf": "proto",
         "thrift": "thrift",
-        "html": "html htm xhtml erb haml slim ejs hbs mustache j2 jinja jinja2 eex heex leex twig liquid njk "
+        "razor": "razor cshtml vbhtml",
+        "templ": "templ",
+        "html": "html htm xhtml jsp jspx jspf aspx ascx ftl erb haml slim ejs hbs mustache j2 jinja jinja2 "
+        "eex heex leex twig liquid njk "
         "pug",
         "vue": "vue",
         "svelte": "svelte",
@@ -73,13 +156,13 @@ EXTENSIONS: dict[str, str] = {
         "terraform": "tf tfvars hcl",
         "nix": "nix",
         "cmake": "cmake",
-        "make": "mk mak",
+        "make": "mk mak am",
         "dockerfile": "dockerfile",
         "starlark": "bazel",
         "jq": "jq",
         "antlr": "g4",
         "yacc": "y yy l ll",
-        "glsl": "glsl vert frag comp geom hlsl metal wgsl",
+        "glsl": "glsl vert frag comp geom hlsl metal wgsl gdshader",
         "latex": "tex sty cls",
         "yaml": "yml yaml",
         "toml": "toml",
@@ -89,10 +172,38 @@ EXTENSIONS: dict[str, str] = {
         "rst": "rst rest",
         "asciidoc": "adoc asciidoc",
         "org": "org",
+        "typst": "typ",
+        "textile": "textile",
+        "mediawiki": "mediawiki wiki",
+        "pod": "pod",
+        "rdoc": "rdoc",
+        "texinfo": "texi texinfo",
         "text": "txt text",
     }.items()
     for extension in extensions.split()
 }
+
+# What is read rather than run, what sets something up, and what lays something out. All else is code.
+PROSE = frozenset(
+    {
+        "markdown",
+        "rst",
+        "asciidoc",
+        "org",
+        "latex",
+        "text",
+        "typst",
+        "textile",
+        "mediawiki",
+        "pod",
+        "rdoc",
+        "texinfo",
+    }
+)
+SETTINGS = frozenset({"yaml", "toml", "json", "ini", "xml"})
+# What a file can be, to whoever searches: see search/filters.py.
+CONTENTS = ("code", "docs", "tests", "config")
+MARKUP = frozenset({"html", "css", "xml", "vue", "svelte", "astro", "razor"})
 
 NAMES: dict[str, str] = {
     "makefile": "make",
@@ -119,7 +230,16 @@ NAMES: dict[str, str] = {
     "build": "starlark",
     "workspace": "starlark",
     "tiltfile": "starlark",
-    "justfile": "make",
+    "justfile": "just",
+    ".justfile": "just",
+    "meson.build": "meson",
+    "meson_options.txt": "meson",
+    "meson.options": "meson",
+    "dune": "ocaml",
+    "dune-project": "ocaml",
+    "kconfig": "kconfig",
+    "earthfile": "dockerfile",
+    "rebar.config": "erlang",
     "procfile": "yaml",
     "caddyfile": "text",
     "pkgbuild": "bash",
@@ -147,6 +267,103 @@ NAMES: dict[str, str] = {
     "notice": "text",
     "codeowners": "text",
 }
+
+# What an ending shared by several languages means: the first whose pattern is found in the beginning, else
+# what EXTENSIONS says. No pattern has two loops that could share what they take: the time is linear.
+_BY_CONTENT: dict[str, tuple[tuple[str, str], ...]] = {
+    "m": (
+        ("mercury", r"^:-\s*module\b"),
+        (
+            "objective-c",
+            r"^[ \t]*(?:#import\b|#include\b|@(?:interface|implementation|protocol|import|class|end)\b)",
+        ),
+        ("mathematica", r"^\(\*"),
+        (
+            "matlab",
+            r"^[ \t]*(?:function\b|classdef\b|%|end$|(?:clear|clc|close all|disp|addpath|figure)\b)|\.[*/^]",
+        ),
+    ),
+    "h": (
+        (
+            "objective-c",
+            r"^[ \t]*(?:#import\b|@(?:interface|protocol|class|import|end)\b)|\bNS_ASSUME_NONNULL",
+        ),
+        (
+            "cpp",
+            r"^[ \t]*(?:(?:inline )?namespace\b|template\s*<|using \w|public:|private:|protected:|virtual\b)"
+            r"|^[ \t]*(?:constexpr\b|(?:enum )?class \w)|\bstd::"
+            r"|#include <(?:string|vector|memory|map|utility|functional|iostream)>",
+        ),
+    ),
+    "pl": (
+        ("raku", r"^use v6\b"),
+        (
+            "perl",
+            r"^#!.*\bperl|^[ \t]*(?:use \w.*;|package [\w:]+|sub \w+|my [$@%(])",
+        ),
+        ("prolog", r"^:-|^[a-z]\w*\(.*\)[ \t]*:-|^[a-z]\w*\([^()\n]*\)\.[ \t]*$"),
+    ),
+    "v": (
+        (
+            "coq",
+            r"^[ \t]*(?:Require|From \w+ Require|Theorem|Lemma|Inductive|Fixpoint|Definition|Proof|Module)\b",
+        ),
+        (
+            "verilog",
+            r"^[ \t]*(?:(?:macro)?module[ \t]+\\?\w+[ \t]*[#(;]|endmodule"
+            r"|`(?:timescale|include|define|ifdef)\b)",
+        ),
+        ("v", r"^(?:module \w+$|import [\w.]+$|(?:pub )?(?:mut )?fn [\w(]|(?:pub )?struct \w+ \{)"),
+    ),
+    "fs": (
+        (
+            "glsl",
+            r"^[ \t]*(?:#version\b|precision \w+ float|void main[ \t]*\(|uniform \w|varying \w)|\bgl_Frag",
+        ),
+        ("forth", r"^: [^\n]*;[ \t]*$"),
+    ),
+    "d": (
+        ("make", r"\A[^\s:]+\.[od][ \t]*:"),
+        ("dtrace", r"\A#!.*dtrace|^#pragma D\b|^\w*:\w*:\w*:\w*$"),
+    ),
+    "r": (("rebol", r"\A\s*(?:REBOL|Red)\b"),),
+    "cls": (
+        ("visualbasic", r"\AVERSION \d|^Attribute VB_"),
+        (
+            "latex",
+            r"^[ \t]*(?:%|\\(?:NeedsTeXFormat|ProvidesClass|documentclass|LoadClass|RequirePackage)\b)",
+        ),
+        (
+            "apex",
+            r"(?i)^[ \t]*(?:public|private|global|virtual|abstract)\b.*\b(?:class|interface)\b|^@isTest",
+        ),
+        ("openedge abl", r"(?i)^[ \t]*class \w.*:[ \t]*$"),
+    ),
+    "inc": (
+        ("php", r"<\?(?:php|=|\s)"),
+        ("pascal", r"(?i)\{\$|^[ \t]*(?:procedure|unit|begin|const|type)\b"),
+        ("bitbake", r"^(?:inherit|require) \w|^[A-Z_]+(?:[:_]\w+)? [?+:]?= \""),
+        (
+            "assembly",
+            r"^[ \t]*(?:;|%(?:macro|define|include|ifdef)|\.(?:macro|globl|equ|text)\b"
+            r"|\w+[ \t]+(?:equ|macro)\b)",
+        ),
+        (
+            "cpp",
+            r"^[ \t]*(?:#[ \t]*(?:include|define|ifn?def|if|pragma)\b|//|/\*|template\b|namespace\b)"
+            r"|;[ \t]*$",
+        ),
+        ("html", r"^[ \t]*<\w"),
+        ("text", r""),
+    ),
+    "pp": (("puppet", r"^[ \t]*(?:class|define|node)\b[^\n]*[{(]|=>"),),
+    "cl": (("opencl", r"\b(?:__)?kernel\b|__global\b|#pragma OPENCL"),),
+    "ll": (("llvm", r"^(?:; ModuleID|target |define |declare |source_filename|@[\w.]+ =)"),),
+    "pro": (("qmake", r"^[ \t]*(?:QT|TARGET|TEMPLATE|SOURCES|CONFIG|HEADERS|SUBDIRS)\b[ \t]*[+-]?="),),
+    "st": (("html", r"<\w"),),
+}
+#: How much of a text `language_of` looks at.
+HEAD_CHARS = 8_000
 
 _PREFIXES = (("dockerfile.", "dockerfile"), ("makefile.", "make"), ("jenkinsfile.", "groovy"))
 
@@ -205,13 +422,21 @@ _INTERPRETERS = {
 }
 
 
-def language_of(path: str, first_line: str = "") -> str:
+def language_of(path: str, head: str = "") -> str:
     """The language of the file at `path`: a name like "python", "csharp" or "markdown"; "text" when unknown.
 
-    The name decides; a file whose name says nothing is judged by the shebang in `first_line`.
+    head: the beginning of its text, HEAD_CHARS of it at most. It decides where languages share an ending
+    (`.m`, `.h`, `.v`), and by its shebang where the name says nothing.
     """
     name = path[path.rfind("/") + 1 :].lower()
-    return language_by_name(name) or _by_shebang(first_line) or "text"
+    language = language_by_name(name)
+    if not language:
+        return _by_shebang(head) or "text"
+    choices = _BY_CONTENT.get(name[name.rfind(".") + 1 :]) if head and "." in name else None
+    if choices is None or EXTENSIONS.get(name[name.rfind(".") + 1 :]) != language:
+        return language
+    head = head[:HEAD_CHARS]
+    return next((found for found, sign in choices if re.search(sign, head, re.MULTILINE)), language)
 
 
 def language_by_name(name: str) -> str:

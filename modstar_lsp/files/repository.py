@@ -11,9 +11,13 @@ import re
 from pathlib import Path
 
 from modstar_lsp.files.ignore import Patterns, read_patterns
+from modstar_lsp.files.opening import read_regular
 
 # An index of a million files is about this large; a larger one is not read.
 MAX_INDEX_BYTES = 200_000_000
+# The files by which a git folder names another hold one path; a configuration is written by hand.
+_MAX_PATH_BYTES = 4_096
+_MAX_CONFIG_BYTES = 1_000_000
 
 # Compiled when there is something to find.
 _EXCLUDES_FILE = r"(?i)^\s*excludesfile\s*=\s*(.+?)\s*$"
@@ -33,13 +37,16 @@ class Repository:
                 break
         inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
         self.prefix = f"{inside}/" if inside else ""
+        self._worktrees: Path | None = None
         self._index: bytes | None = None
         self._tracked: frozenset[str] | None = None
 
     def excludes(self) -> list[Patterns]:
         """The user's global excludes and .git/info/exclude, weakest first; their base is the top folder."""
         found = [
-            read_patterns(path) for path in (_global_excludes(), self._info_exclude()) if path is not None
+            read_patterns(path, follow=True)
+            for path in (_global_excludes(), self._info_exclude())
+            if path is not None
         ]
         return [patterns for patterns in found if patterns is not None]
 
@@ -47,6 +54,20 @@ class Repository:
         if self.git_folder is None:
             return None
         return _common_folder(self.git_folder) / "info" / "exclude"
+
+    def is_linked_worktree(self, folder: Path) -> bool:
+        """Whether `folder`, whose `.git` is a file, is another worktree of this repository.
+
+        It holds the same files once more; git itself looks at it as one opaque entry.
+        """
+        if self.git_folder is None:
+            return False
+        named = _named_git_folder(folder / ".git")
+        if named is None:
+            return False
+        if self._worktrees is None:
+            self._worktrees = _common_folder(self.git_folder).resolve() / "worktrees"
+        return self._worktrees == named.resolve().parent
 
     def tracks(self, path: str, *, folder: bool) -> bool:
         """Whether git tracks `path` (relative to the root), or something below it where it is a folder."""
@@ -75,8 +96,8 @@ def other_worktrees(root: Path) -> list[Path]:
     tops = [common.parent] if common.name == ".git" else []
     for named in sorted((common / "worktrees").glob("*/gitdir")):
         try:
-            tops.append(Path(named.read_text("utf-8").strip()).parent)
-        except (OSError, ValueError):
+            tops.append(Path(_line(named)).parent)
+        except OSError:
             continue
     here = root.resolve()
     folders = [top.resolve() / repository.prefix for top in tops]
@@ -87,29 +108,46 @@ def _slashes(name: str) -> list[int]:
     return [at for at, char in enumerate(name) if char == "/"]
 
 
+def nested_excludes(folder: Path) -> Patterns | None:
+    """The patterns in the info/exclude of a repository of its own at `folder`: a submodule, or a clone."""
+    found = _git_folder(folder / ".git")
+    return None if found is None else read_patterns(_common_folder(found) / "info" / "exclude", follow=True)
+
+
 def _git_folder(dot_git: Path) -> Path | None:
     """The git folder that `.git` is or, in a worktree or submodule, names."""
     try:
         if dot_git.is_dir():
             return dot_git if (dot_git / "HEAD").exists() else None
-        if not dot_git.is_file():
-            return None
-        with dot_git.open("rb") as file:
-            line = file.read(4096).decode("utf-8", "surrogateescape").strip()
+        folder = _named_git_folder(dot_git)
+        return folder if folder is not None and (folder / "HEAD").is_file() else None
+    except OSError:  # a folder that may not be entered
+        return None
+
+
+def _named_git_folder(dot_git: Path) -> Path | None:
+    """What a file `.git` names, whether it exists or not."""
+    try:
+        line = _line(dot_git)
     except OSError:
         return None
-    if not line.startswith("gitdir:"):
-        return None
-    folder = dot_git.parent / line[len("gitdir:") :].strip()
-    return folder if (folder / "HEAD").is_file() else None
+    return dot_git.parent / line[len("gitdir:") :].strip() if line.startswith("gitdir:") else None
 
 
 def _common_folder(git_folder: Path) -> Path:
     """A linked worktree has its own index, and shares info/exclude with the main one."""
     try:
-        return git_folder / (git_folder / "commondir").read_text("utf-8").strip()
-    except (OSError, ValueError):
+        return git_folder / _line(git_folder / "commondir")
+    except OSError:
         return git_folder
+
+
+def _line(path: Path) -> str:
+    """The one line of a file in a git folder. Raises OSError, also where no such file is."""
+    data = read_regular(path, _MAX_PATH_BYTES).strip()
+    if not data or b"\0" in data:
+        raise OSError(f"{path}: names no path")
+    return os.fsdecode(data)
 
 
 def _home() -> Path:
@@ -133,7 +171,7 @@ def _global_excludes() -> Path | None:
 
 def _excludes_file(config: Path) -> str:
     try:
-        text = config.read_text("utf-8", "surrogateescape")
+        text = read_regular(config, _MAX_CONFIG_BYTES).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
     if "excludesfile" not in text.lower():
@@ -152,8 +190,7 @@ def _excludes_file(config: Path) -> str:
 
 def _read_index(git_folder: Path) -> bytes:
     try:
-        with (git_folder / "index").open("rb") as file:
-            data = file.read(MAX_INDEX_BYTES)
+        data = read_regular(git_folder / "index", MAX_INDEX_BYTES)
     except OSError:
         return b""
     return data if data[:4] == b"DIRC" else b""

@@ -7,9 +7,13 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Literal
 
-from modstar_lsp.files.kinds import MAX_BYTES
-from modstar_lsp.files.languages import language_of
+from modstar_lsp.files.kinds import MOST_BYTES
+from modstar_lsp.files.languages import HEAD_CHARS, PROSE, SETTINGS, language_of
+from modstar_lsp.files.opening import NotRegularError, open_regular, read_at_most
+from modstar_lsp.files.reasons import Reason
+from modstar_lsp.files.secrets import holds_secret
 
 # How much of a file is searched for NUL bytes (git looks at as much).
 SNIFF_BYTES = 8_000
@@ -30,10 +34,10 @@ _GENERATED = (
 )
 _HANDS_OFF = r"(?i)\b(?:do not|don't|never|must not be) (?:edit|modif|change|manually edit|hand-?edit)"
 _COMMENT = r"(?m)^\s*(?:#|//|/?\*|--|;|%|<!--|\{-|<auto|'''|\"\"\"|@generated)"
-_PRIVATE_KEY = r"\s*-----BEGIN [A-Z ]*PRIVATE KEY"
-_PROSE = frozenset(
-    {"markdown", "rst", "text", "asciidoc", "latex", "org", "yaml", "xml", "ini", "toml", "json"}
-)
+
+_LFS = ("version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/")
+_MAX_LFS_CHARS = 1_024
+_QT_TRANSLATION = ("<?xml", "<!DOCTYPE TS", "<TS ")
 
 # Byte order marks, the longer ones first. UTF-32's little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -48,19 +52,21 @@ _MARKS = (
 class Unreadable(Exception):
     """A file that has no text to search. `reason` says why in a word or two."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: Reason) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
 
 
-def read_source(root: Path, path: str) -> str:
+def read_source(root: Path, path: str, *, max_bytes: int = MOST_BYTES) -> str:
     """The text of the file `path` below `root`, line ends kept as they are.
+
+    max_bytes: larger files are not read; which belong to the workspace, the walk decides.
 
     Raises Unreadable for what is gone, forbidden, no regular file, behind a link, too large, binary, a
     private key, minified or generated.
     """
-    text = decode(path, _read_bytes(root, path))
+    text = decode(path, _read_bytes(root, path, max_bytes))
     reason = content_reason(path, text)
     if reason:
         raise Unreadable(path, reason)
@@ -68,7 +74,10 @@ def read_source(root: Path, path: str) -> str:
 
 
 def decode(path: str, data: bytes) -> str:
-    """Text in UTF-8, in what its byte order mark says, or in Windows-1252. Raises Unreadable when binary."""
+    """Text in UTF-8, or in what its byte order mark, its own words or its characters say.
+
+    Raises Unreadable when it is binary.
+    """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace").removeprefix("\ufeff")
@@ -81,13 +90,15 @@ def decode(path: str, data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         pass
+    from modstar_lsp.files.encodings import legacy_encoding
+
     try:
-        return data.decode("cp1252")
+        return data.decode(legacy_encoding(data))
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _read_bytes(root: Path, path: str) -> bytes:
+def _read_bytes(root: Path, path: str, max_bytes: int) -> bytes:
     parts = path.split("/")
     if not path or path.startswith("/") or ".." in parts or "\0" in path:
         raise Unreadable(path, "outside the workspace")
@@ -101,32 +112,23 @@ def _read_bytes(root: Path, path: str) -> bytes:
         except OSError as error:
             raise Unreadable(path, _reason(error)) from error
     full = f"{full}/{parts[-1]}"
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
     try:
-        if not hasattr(os, "O_NOFOLLOW") and stat.S_ISLNK(os.lstat(full).st_mode):
-            raise Unreadable(path, "link")
-        descriptor = os.open(full, flags)
+        descriptor = open_regular(full, follow=False)
+    except NotRegularError:
+        raise Unreadable(path, "special file") from None
     except OSError as error:
         raise Unreadable(path, _reason(error)) from error
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(path, "special file")
-        if status.st_size > MAX_BYTES:
-            raise Unreadable(path, "larger than 1 MB")
-        chunks = []
-        while chunk := os.read(descriptor, MAX_BYTES + 1):
-            chunks.append(chunk)
-        return b"".join(chunks)
+        if os.fstat(descriptor).st_size > max_bytes:
+            raise Unreadable(path, "too large")
+        return read_at_most(descriptor, max_bytes)
     except OSError as error:
         raise Unreadable(path, _reason(error)) from error
     finally:
         os.close(descriptor)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError) -> Reason:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "vanished"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -152,10 +154,14 @@ def _unmarked_utf16(data: bytes) -> str:
     return ""
 
 
-def content_reason(path: str, text: str) -> str:
-    """Why a text is none to search (a private key, generated, minified), "" when it is."""
+def content_reason(path: str, text: str) -> Reason | Literal[""]:
+    """Why a text is none to search (a secret, data, generated, minified), "" when it is."""
     head = text[:MARKER_CHARS]
-    if "PRIVATE KEY" in head and re.match(_PRIVATE_KEY, head):
+    if text.startswith(_LFS) and len(text) <= _MAX_LFS_CHARS:
+        return "Git LFS pointer"
+    if path.lower().endswith(".ts") and head.lstrip().startswith(_QT_TRANSLATION):
+        return "data"
+    if holds_secret(path, text):
         return "secret"
     if "enerated" in head or "GENERATED" in head:
         marked = re.search(_MARKER, head) or (re.search(_GENERATED, head) and re.search(_HANDS_OFF, head))
@@ -163,6 +169,9 @@ def content_reason(path: str, text: str) -> str:
             return "generated"
     if len(text) > MINIFIED_MIN_CHARS:
         lines = text.count("\n") or text.count("\r")
-        if len(text) > MINIFIED_MEAN_LINE * (lines + 1) and language_of(path, text[:100]) not in _PROSE:
+        if (
+            len(text) > MINIFIED_MEAN_LINE * (lines + 1)
+            and language_of(path, text[:HEAD_CHARS]) not in PROSE | SETTINGS
+        ):
             return "minified"
     return ""

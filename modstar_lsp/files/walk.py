@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from modstar_lsp.errors import WorkspaceError
-from modstar_lsp.files import kinds
+from modstar_lsp.files import kinds, secrets
 from modstar_lsp.files.ignore import Patterns, read_patterns
-from modstar_lsp.files.repository import Repository
+from modstar_lsp.files.reasons import Reason
+from modstar_lsp.files.repository import Repository, nested_excludes
 
 IGNORE_FILE = ".gitignore"
 OWN_IGNORE_FILE = ".modstarignore"
 # A folder with one of these is not part of the project.
-_MARKED_FOLDERS = {
+_MARKED_FOLDERS: dict[str, Reason] = {
     "pyvenv.cfg": "virtual environment",
     "conda-meta": "virtual environment",
     "CACHEDIR.TAG": "cache",
@@ -32,33 +34,38 @@ class SourceFile(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
 
 
 class Skipped(NamedTuple):
-    """A file, or with a "/" at its end a whole folder, that was left out."""
+    """A file, or with a "/" at its end a whole folder, that was left out, and one of `reasons.REASONS`."""
 
     path: str
     reason: str
 
 
 class Walk(NamedTuple):
-    """The files of a workspace by path, and what was left out."""
+    """The files of a workspace by path, what was left out, and the folders entered below the root."""
 
     files: tuple[SourceFile, ...]
     skipped: tuple[Skipped, ...]
+    folders: tuple[str, ...] = ()
 
 
-def walk(root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Walk:
+def walk(
+    root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), max_bytes: int = kinds.MAX_BYTES
+) -> Walk:
     """Finds the files that belong to the workspace at `root`; reads no content but that of ignore files.
 
     `include` and `exclude` are patterns as in .gitignore. With `include` only what matches belongs, of any
-    type; it opens no folder that is ignored or left out by default. Raises WorkspaceError when `root` is
-    missing, no folder or unreadable.
+    type; it opens no folder that is ignored or left out by default. Files larger than `max_bytes` do not
+    belong. Raises WorkspaceError when `root` is missing, no folder or unreadable.
     """
     root = _checked(root)
-    rules = _Rules(root, include, exclude)
+    rules = _Rules(root, include, exclude, max_bytes)
     files: list[SourceFile] = []
     skipped: list[Skipped] = []
+    entered: list[str] = []
     folders = [_Folder(os.fspath(root), "", rules.git, rules.own, forced=False)]
     while folders:
         folder = folders.pop()
@@ -73,10 +80,12 @@ def walk(root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
             continue
         names = {entry.name for entry in entries}
         if folder.prefix and not folder.forced:
-            reason = next((why for marker, why in _MARKED_FOLDERS.items() if marker in names), "")
+            reason = rules.marked(folder.path, names.__contains__)
             if reason:
                 skipped.append(Skipped(folder.prefix, reason))
                 continue
+        if folder.prefix:
+            entered.append(folder.prefix[:-1])
         git, own = rules.enter(folder, names)
 
         def beside(ending: str, names: set[str] = names) -> bool:
@@ -100,6 +109,8 @@ def walk(root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
                         skipped.append(Skipped(f"{path}/", reason))
                     continue
                 reason = rules.name(git, own, path, name)
+                if reason == _SILENT:
+                    continue
                 if reason:
                     skipped.append(Skipped(path, reason))
                     continue
@@ -112,10 +123,11 @@ def walk(root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
             if reason:
                 skipped.append(Skipped(path, reason))
             else:
-                files.append(SourceFile(path, status.st_size, status.st_mtime_ns))
+                files.append(SourceFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     files.sort()
     skipped.sort()
-    return Walk(tuple(files), tuple(skipped))
+    entered.sort()
+    return Walk(tuple(files), tuple(skipped), tuple(entered))
 
 
 def walk_again(
@@ -125,6 +137,7 @@ def walk_again(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    max_bytes: int = kinds.MAX_BYTES,
 ) -> Walk | None:
     """What `walk` would return now, when of the files since `known` only those at `changed` can be others.
 
@@ -148,22 +161,50 @@ def walk_again(
                 return None
             continue
         files.pop(path, None)
-        if is_allowed(root, path, include, exclude):
-            files[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+        if is_allowed(root, path, include, exclude, max_bytes):
+            files[path] = SourceFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if gone and any(path.startswith(tuple(gone)) for path in files):
         return None
-    return Walk(tuple(sorted(files.values())), known.skipped)
+    return known._replace(files=tuple(sorted(files.values())))
 
 
-def is_allowed(root: Path, path: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:
+def is_allowed(
+    root: Path,
+    path: str,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    max_bytes: int = kinds.MAX_BYTES,
+) -> bool:
     """Whether `walk` would return the file `path`; one that does not exist is judged by its name."""
-    parts = path.split("/")
-    if not path or path.startswith("/") or ".." in parts or "" in parts:
+    above, _, name = path.rpartition("/")
+    rules = _Rules(root.absolute(), include, exclude, max_bytes)
+    folder = _entered(rules, above)
+    if folder is None or name in ("", ".."):
         return False
-    root = root.absolute()
-    rules = _Rules(root, include, exclude)
-    folder = _Folder(os.fspath(root), "", rules.git, rules.own, forced=False)
-    for depth, name in enumerate(parts):
+    git, own = rules.enter(folder, None)
+    full = Path(folder.path, name)
+    here = folder.prefix + name
+    if full.is_symlink() or rules.name(git, own, here, name):
+        return False
+    try:
+        status = full.lstat()
+    except OSError:
+        status = None
+    return not rules.file(own, here, name, status)
+
+
+def is_entered(root: Path, path: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:
+    """Whether `walk` would enter the folder `path`; one that does not exist is judged by its name."""
+    return _entered(_Rules(root.absolute(), include, exclude, kinds.MAX_BYTES), path) is not None
+
+
+def _entered(rules: _Rules, path: str) -> _Folder | None:
+    """The folder `path` (the root: "") as the walk comes to it, None when it does not."""
+    folder = _Folder(os.fspath(rules.root), "", rules.git, rules.own, forced=False)
+    parts = path.split("/") if path else []
+    if ".." in parts or "" in parts:
+        return None
+    for name in parts:
         git, own = rules.enter(folder, None)
         full = Path(folder.path, name)
         here = folder.prefix + name
@@ -173,24 +214,19 @@ def is_allowed(root: Path, path: str, include: Sequence[str] = (), exclude: Sequ
             return Path(where, ending).exists() or (ending[0] == "." and any(Path(where).glob(f"*{ending}")))
 
         if full.is_symlink():
-            return False
-        if depth < len(parts) - 1:
-            reason, forced = rules.folder(git, own, here, name, folder.forced, beside)
-            if reason or (not forced and any((full / marker).exists() for marker in _MARKED_FOLDERS)):
-                return False
-            folder = _Folder(os.fspath(full), f"{here}/", git, own, forced)
-            continue
-        if rules.name(git, own, here, name):
-            return False
-        try:
-            status = full.lstat()
-        except OSError:
-            status = None
-        return not rules.file(own, here, name, status)
-    return False
+            return None
+        reason, forced = rules.folder(git, own, here, name, folder.forced, beside)
+        if reason or (not forced and rules.marked(full, partial(_exists, full))):
+            return None
+        folder = _Folder(os.fspath(full), f"{here}/", git, own, forced)
+    return folder
 
 
-_SILENT = "version control"
+# Of the folders in one that may hold packages so many are looked at.
+_MAX_PACKAGES = 20
+# Why something is left out, "" when it is not.
+_Because = Reason | Literal[""]
+_SILENT: Reason = "version control"
 
 # The pattern files that hold in a folder, strongest first, each with the length of its base in a path
 # relative to the root (negative: the base lies above the root by that text).
@@ -211,7 +247,9 @@ class _Folder:
 class _Rules:
     """Every reason to leave something out, in the order of their strength."""
 
-    def __init__(self, root: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+    def __init__(self, root: Path, include: Sequence[str], exclude: Sequence[str], max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.root = root
         self.include = Patterns(include) if include else None
         self.exclude = Patterns(exclude) if exclude else None
         self.repository = Repository(root)
@@ -248,6 +286,10 @@ class _Rules:
     def enter(self, folder: _Folder, names: set[str] | None) -> tuple[_Chain, _Chain]:
         """The pattern chains that hold among the entries of `folder`."""
         git, own = folder.git, folder.own
+        if folder.prefix and (names is None or ".git" in names):
+            patterns = nested_excludes(Path(folder.path))
+            if patterns is not None:
+                git = ((patterns, len(folder.prefix), ""), *git)
         if names is None or IGNORE_FILE in names:
             patterns = read_patterns(Path(folder.path, IGNORE_FILE))
             if patterns is not None:
@@ -257,6 +299,13 @@ class _Rules:
             if patterns is not None:
                 own = ((patterns, len(folder.prefix), ""), *own)
         return git, own
+
+    def marked(self, folder: Path | str, holds: Callable[[str], bool]) -> _Because:
+        """Why a folder is no part of the project by what it `holds`, "" when it is."""
+        reason: _Because = next((why for marker, why in _MARKED_FOLDERS.items() if holds(marker)), "")
+        if not reason and holds(".git") and self.repository.is_linked_worktree(Path(folder)):
+            return "worktree"
+        return reason
 
     @staticmethod
     def verdict(chain: _Chain, path: str, name: str, is_folder: bool) -> bool | None:
@@ -274,11 +323,11 @@ class _Rules:
 
     def folder(
         self, git: _Chain, own: _Chain, path: str, name: str, forced: bool, beside: Callable[[str], bool]
-    ) -> tuple[str, bool]:
+    ) -> tuple[_Because, bool]:
         """Why a folder is not entered ("": it is), and whether .modstarignore forced it in."""
         if name in kinds.VERSION_CONTROL:
             return _SILENT, False
-        if kinds.is_secret_folder(name):
+        if secrets.is_secret_folder(name):
             return "secret", False
         if self.exclude is not None and self.exclude.verdict(path, name, True):
             return "excluded", False
@@ -287,16 +336,23 @@ class _Rules:
             return ("ignored", False) if own_verdict else ("", True)
         if git and self.git_ignores(git, path, name, True):
             # A reason that says more than "ignored" where there is one
-            return kinds.folder_reason(name, beside, lambda: False) or "ignored", False
+            return kinds.folder_reason(name, beside, lambda: False, lambda: False) or "ignored", False
         if not forced:
-            reason = kinds.folder_reason(name, beside, lambda: self.repository.tracks(path, folder=True))
+            reason = kinds.folder_reason(
+                name,
+                beside,
+                lambda: self.repository.tracks(path, folder=True),
+                lambda: _has_packages(self.root / path),
+            )
             if reason:
                 return reason, False
         return "", forced
 
-    def name(self, git: _Chain, own: _Chain, path: str, name: str) -> str:
+    def name(self, git: _Chain, own: _Chain, path: str, name: str) -> _Because:
         """Why a file is left out by its path alone, "" when it is not."""
-        if kinds.is_secret(name.lower()):
+        if name in kinds.VERSION_CONTROL:  # of a linked worktree or a submodule
+            return _SILENT
+        if secrets.is_secret(path.lower()):
             return "secret"
         if self.exclude is not None and self.exclude.verdict(path, name, False):
             return "excluded"
@@ -307,7 +363,7 @@ class _Rules:
             return "ignored"
         return ""
 
-    def file(self, own: _Chain, path: str, name: str, status: os.stat_result | None) -> str:
+    def file(self, own: _Chain, path: str, name: str, status: os.stat_result | None) -> _Because:
         """Why a file that its path allows is left out all the same, "" when it belongs to the workspace."""
         size = 0
         executable = False
@@ -319,9 +375,9 @@ class _Rules:
         if self.include is not None:
             if not self._includes(path, name):
                 return "not included"
-            return "larger than 1 MB" if size > kinds.MAX_BYTES else ""
-        reason = kinds.file_reason(name.lower(), size, executable)
-        if reason and own and self.verdict(own, path, name, False) is False and size <= kinds.MAX_BYTES:
+            return "too large" if size > self.max_bytes else ""
+        reason = kinds.file_reason(name.lower(), size, executable, self.max_bytes)
+        if reason and own and self.verdict(own, path, name, False) is False and size <= self.max_bytes:
             return ""
         return reason
 
@@ -333,6 +389,28 @@ class _Rules:
             path = path.rpartition("/")[0]
             verdict = self.include.verdict(path, path.rpartition("/")[2], True)
         return verdict is True
+
+
+def _has_packages(folder: Path) -> bool:
+    """Whether a folder in `folder` is a package with a manifest or a licence of its own."""
+    try:
+        with os.scandir(folder) as listing:
+            inside = [entry.path for entry in listing if entry.is_dir(follow_symlinks=False)]
+        for path in sorted(inside)[:_MAX_PACKAGES]:
+            for inner in Path(path).iterdir():
+                lower = inner.name.lower()
+                if lower in kinds.PACKAGE_SIGNS or lower.partition(".")[0] in kinds.PACKAGE_SIGNS:
+                    return True
+    except OSError:
+        pass
+    return False
+
+
+def _exists(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).exists()
+    except OSError:
+        return False
 
 
 def _checked(root: Path) -> Path:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modstar_lsp.index.database import DamagedIndex
 from modstar_lsp.index.index import Index, IndexStatus
-from modstar_lsp.index.location import index_folder
-from modstar_lsp.index.refresh import Progress, RefreshReport
-from modstar_lsp.index.terms import chunk_terms
+from modstar_lsp.index.records import Progress, RefreshReport, StoredChunk
+from modstar_lsp.index.store.database import DamagedIndex
+from modstar_lsp.index.store.location import index_folder
+from modstar_lsp.index.words.terms import chunk_terms
 
 if TYPE_CHECKING:
-    from modstar_lsp.index.snapshot import Snapshot, StoredChunk
-    from modstar_lsp.index.view import View as View
+    from modstar_lsp.index.reading.snapshot import Snapshot as Snapshot
+    from modstar_lsp.index.reading.view import View as View
 
 __all__ = [
     "DamagedIndex",
@@ -35,8 +35,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in ("Snapshot", "StoredChunk"):
+    if name != "Snapshot":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from modstar_lsp.index import snapshot
+    from modstar_lsp.index.reading.snapshot import Snapshot
 
-    return getattr(snapshot, name)
+    return Snapshot

@@ -11,8 +11,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from modstar_lsp.errors import StoreError
-from modstar_lsp.index.database import WRITER_LOCK, DamagedIndex, Database, transaction
-from modstar_lsp.index.lock import FileLock
+from modstar_lsp.index.store.database import (
+    WRITER_LOCK,
+    DamagedIndex,
+    Database,
+    Unsound,
+    read_meta,
+    transaction,
+    write_meta,
+)
+from modstar_lsp.index.store.lock import FileLock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +28,9 @@ if TYPE_CHECKING:
 
     from modstar_lsp.encoder import Bundle, Encoder
     from modstar_lsp.files import Walk
-    from modstar_lsp.index.graph import Graph
-    from modstar_lsp.index.refresh import Cancelled, OnProgress, RefreshReport
-    from modstar_lsp.index.snapshot import Snapshot
+    from modstar_lsp.index.reading.snapshot import Snapshot
+    from modstar_lsp.index.records import Cancelled, OnProgress, RefreshReport
+    from modstar_lsp.index.vectors.neighbours import NeighbourGraph
 
 # Seconds to wait for a writer before a damaged index is thrown away.
 _DAMAGE_WAIT = 10.0
@@ -38,7 +46,7 @@ _QUESTIONS_BEFORE_GRAPH = 50
 class IndexStatus(NamedTuple):
     """files, chunks: in the index.  languages: files of each.  bytes: on disk, everything derived included.
 
-    generation: grows with every commit.  coverage: chunks by the exit of their vector.
+    generation: grows with every commit.  depths: how many chunks have a vector of which depth.
     """
 
     files: int
@@ -46,7 +54,7 @@ class IndexStatus(NamedTuple):
     languages: dict[str, int]
     bytes: int
     generation: int
-    coverage: dict[int, int]
+    depths: dict[int, int]
 
 
 class Index:
@@ -63,7 +71,7 @@ class Index:
         self._lock = RLock()
         self._loading = Lock()  # of the graph; taken before the other, so that questions go on
         self._snapshot: Snapshot | None = None
-        self._graph: Graph | None = None
+        self._graph: NeighbourGraph | None = None
         self._questions = 0
         self._watch: sqlite3.Connection | None = None
         # Of the file that `_watch` reads. As long as that is open, no other file can get the same.
@@ -80,10 +88,12 @@ class Index:
         """
         database = Database(Path(folder), Path(root).resolve(), bundle.digest, bundle.indexed, write=write)
         database.open()
+        database.in_use()
         return cls(database, Path(root).resolve(), bundle)
 
     @property
     def folder(self) -> Path:
+        """Where the database and what belongs to it lie."""
         return self._database.folder
 
     # -- reading
@@ -94,7 +104,7 @@ class Index:
         Raises DamagedIndex when the database turns out to be damaged: it has been emptied then, so refresh
         and ask again.
         """
-        from modstar_lsp.index.snapshot import Snapshot
+        from modstar_lsp.index.reading.snapshot import Snapshot
 
         with self._lock:
             self._check_open()
@@ -108,7 +118,7 @@ class Index:
             self._snapshot = Snapshot(self._database, self._discard, self._graph_for, before)
             return self._snapshot
 
-    def _graph_for(self, snapshot: Snapshot) -> Graph | None:
+    def _graph_for(self, snapshot: Snapshot) -> NeighbourGraph | None:
         """The graph that may answer a question to `snapshot`, None for the exact scan."""
         if snapshot.n <= EXACT_SCAN_LIMIT:
             return None
@@ -125,12 +135,12 @@ class Index:
         A process that asks often gets there by itself: the first questions are answered by scanning, and so
         are those that are asked while this takes its time.
         """
-        from modstar_lsp.index import graph
+        from modstar_lsp.index.vectors import neighbours
 
         with self._loading, self.snapshot() as snapshot:
             known = self._graph
-            if known is None or known.stale_share(snapshot) > graph.STALE_SHARE:
-                known = graph.load(snapshot, self._database)
+            if known is None or known.stale_share(snapshot) > neighbours.STALE_SHARE:
+                known = neighbours.load(snapshot, self._database)
                 with self._lock:
                     self._graph = known
             return known is not None
@@ -148,13 +158,15 @@ class Index:
             self._watch = self._database.connect()
             return -1
         try:
-            row = self._watch.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+            return int(read_meta(self._watch, ["generation"])["generation"])
+        except Unsound as error:
+            self._discard()
+            raise self._database.damaged(str(error)) from error
         except sqlite3.Error as error:
             raised = self._database.explain(error)
             if isinstance(raised, DamagedIndex):
                 self._discard()
             raise raised from error
-        return int(row[0])
 
     def status(self) -> IndexStatus:
         """What the index holds."""
@@ -168,7 +180,7 @@ class Index:
                 languages=dict(Counter(snapshot.languages).most_common()),
                 bytes=self._database.bytes(),
                 generation=snapshot.generation,
-                coverage=dict(zip(exits.tolist(), counts.tolist(), strict=True)),
+                depths=dict(zip(exits.tolist(), counts.tolist(), strict=True)),
             )
 
     def is_new(self) -> bool:
@@ -179,7 +191,7 @@ class Index:
 
     def pending(self, walk: Walk) -> int:
         """How many files a refresh with `walk` would add, read again or remove."""
-        from modstar_lsp.index.refresh import pending
+        from modstar_lsp.index.writing.refresh import pending
 
         return pending(self._database, walk)
 
@@ -188,8 +200,12 @@ class Index:
         with self._lock:
             self._generation()
             assert self._watch is not None
-            row = self._watch.execute("SELECT value FROM meta WHERE key = ?", (f"note.{key}",)).fetchone()
-        return row[0] if row else ""
+            try:
+                notes = read_meta(self._watch)
+            except Unsound as error:
+                self._discard()
+                raise self._database.damaged(str(error)) from error
+        return str(notes.get(f"note.{key}", ""))
 
     # -- writing
 
@@ -197,7 +213,7 @@ class Index:
         """Keeps a note beside the index until the index is cleared or rebuilt. Raises StoreError."""
         self._check_writable()
         with self._database.writing() as connection, transaction(connection):
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note.{key}", text))
+            write_meta(connection, {f"note.{key}": text})
 
     def refresh(
         self,
@@ -206,18 +222,18 @@ class Index:
         *,
         progress: OnProgress | None = None,
         cancelled: Cancelled | None = None,
-        donors: Sequence[Path] = (),
+        borrow_from: Sequence[Path] = (),
         wait: float = LOCK_WAIT,
-        helpers: int | None = None,
+        workers: int | None = None,
     ) -> RefreshReport:
         """Brings the index up to date with `walk`: reads what is new or changed, forgets what is gone.
 
-        It commits now and then, so that a search meanwhile finds what is done.  donors: index folders of
+        It commits now and then, so that a search meanwhile finds what is done.  borrow_from: index folders of
         other worktrees of the same repository, whose vectors are taken over.  wait: seconds for another
-        process that is refreshing; if it takes longer, the report is not complete.  helpers: processes beside
+        process that is refreshing; if it takes longer, the report is not complete.  workers: processes beside
         this one, by default as many as pay.  Raises StoreError.
         """
-        from modstar_lsp.index.refresh import refresh
+        from modstar_lsp.index.writing.refresh import refresh
 
         self._check_writable()
 
@@ -229,9 +245,9 @@ class Index:
                 walk,
                 progress=progress,
                 cancelled=cancelled,
-                donors=donors,
+                borrow_from=borrow_from,
                 wait=wait,
-                helpers=helpers,
+                workers=workers,
             )
 
         try:
@@ -245,28 +261,32 @@ class Index:
     def deepen(
         self,
         encoder: Encoder,
-        exit: int,
+        depth: int,
         *,
         order: Sequence[int] | NDArray[np.integer] | None = None,
         limit: int | None = None,
         progress: OnProgress | None = None,
         cancelled: Cancelled | None = None,
     ) -> int:
-        """Embeds chunks again whose vectors are shallower than `exit`; the number of vectors that got deeper.
+        """Embeds chunks again whose vectors are shallower than `depth`; how many vectors got deeper.
 
         order: rows of the newest snapshot, the most useful first, by default all.  limit: rows at most.  It
         commits every hundred or so and goes on where it left off when called again. Raises StoreError.
         """
-        from modstar_lsp.index import deepen
+        from modstar_lsp.index.writing import deepen
 
         self._check_writable()
         with self.snapshot() as snapshot:
-            places = deepen.plan(snapshot, exit, order)[:limit]
+            places = deepen.plan(snapshot, depth, order)[:limit]
         if not places:
             return 0
-        return deepen.deepen(
-            self._database, self.root, encoder, exit, places, progress=progress, cancelled=cancelled
-        )
+        try:
+            return deepen.deepen(
+                self._database, self.root, encoder, depth, places, progress=progress, cancelled=cancelled
+            )
+        except DamagedIndex:
+            self._discard()
+            raise
 
     def build_graph(self, *, progress: OnProgress | None = None, cancelled: Cancelled | None = None) -> bool:
         """Makes or renews the nearest-neighbour graph where it pays; whether there is a good one at the end.
@@ -274,23 +294,23 @@ class Index:
         It pays above some 20,000 chunks, needs hnswlib, and takes some 7 seconds for 50,000 chunks; no
         question waits for it. Raises StoreError.
         """
-        from modstar_lsp.index import graph
+        from modstar_lsp.index.vectors import neighbours
 
         self._check_writable()
         with self.snapshot() as snapshot:
-            if snapshot.n <= EXACT_SCAN_LIMIT or not graph.is_available():
+            if snapshot.n <= EXACT_SCAN_LIMIT or not neighbours.is_available():
                 return False
             self.load_graph()
-            if self._graph is not None and self._graph.stale_share(snapshot) <= graph.STALE_SHARE:
+            if self._graph is not None and self._graph.stale_share(snapshot) <= neighbours.STALE_SHARE:
                 return True
-            if graph.is_hopeless(snapshot, self._database):
+            if neighbours.is_hopeless(snapshot, self._database):
                 return False
-            vectors = graph.Vectors.of(snapshot)
-        built = graph.build(vectors, progress=progress, cancelled=cancelled)
+            vectors = neighbours.GraphVectors.of(snapshot)
+        built = neighbours.build(vectors, progress=progress, cancelled=cancelled)
         if built is None:
             return False
         try:
-            graph.save(built, self._database)
+            neighbours.save(built, self._database)
         except OSError as error:
             raise StoreError(
                 f"cannot write the graph in {self.folder} ({error.strerror}): free some space on that disk"
@@ -305,13 +325,14 @@ class Index:
             self._graph = None
 
     def clear(self) -> None:
-        """Empties the index."""
+        """Empties the index, and removes what other models and earlier versions made of the workspace."""
         self._check_writable()
         with self._lock, FileLock(self._database.folder / WRITER_LOCK) as lock:
             if not lock.acquire(LOCK_WAIT):
                 raise StoreError(f"the index in {self.folder} is being written: try again when that is done")
             self._let_go()
             self._database.recreate()
+            self._database.remove_others()
 
     def close(self) -> None:
         """Lets go of the database; nothing more can be done with this index."""

@@ -24,13 +24,15 @@ Floats = NDArray[np.float32]
 
 # What find-similar weighs; see `likeness_features`.
 LIKENESS = ("cosine", "rare", "shared")
+# What the last stage adds to the features of a hit.
+READING = "reading"
 
 
 class Calibration(NamedTuple):
     """dense: the weight of the cosine in the ranking.  bias, weights: of each absolute feature.
 
     threshold: the probability below which a hit is no good match.  similar: that of find-similar, whose own
-    `dense` says nothing; None in bundles that have none.
+    `dense` says nothing.  read: that of hits which the last stage has read. None in bundles that have none.
     """
 
     bias: float
@@ -38,6 +40,7 @@ class Calibration(NamedTuple):
     threshold: float
     dense: float
     similar: Calibration | None = None
+    read: Calibration | None = None
 
     def probability(self, columns: Mapping[str, Floats]) -> Floats:
         """float32 [m] in 0..1 from one column [m] per feature of `weights`."""
@@ -47,21 +50,22 @@ class Calibration(NamedTuple):
         return (1 / (1 + np.exp(-np.asarray(total, np.float32)))).astype(np.float32)
 
     @classmethod
-    def from_manifest(cls, manifest: Mapping[str, Any], exit: int) -> Calibration:
-        """The bundle's calibration of `exit`, the default when the bundle has none.
+    def from_manifest(cls, manifest: Mapping[str, Any], depth: int) -> Calibration:
+        """The bundle's calibration of the exit at `depth`, the default when the bundle has none.
 
         manifest: one by depth, or one for all exits as older bundles have it. Raises BundleError.
         """
         if not manifest:
             return DEFAULT
-        found = manifest if "bias" in manifest else _at(manifest, exit)
-        similar = found.get("similar")
-        return cls._read(found, DEFAULT.weights)._replace(
-            similar=None if similar is None else cls._read(similar, LIKENESS)
+        found = manifest if "bias" in manifest else _at(manifest, depth)
+        similar, read = found.get("similar"), found.get("read")
+        return cls._of(found, DEFAULT.weights)._replace(
+            similar=None if similar is None else cls._of(similar, LIKENESS),
+            read=None if read is None else cls._of(read, (*DEFAULT.weights, READING)),
         )
 
     @classmethod
-    def _read(cls, found: Any, features: Collection[str]) -> Calibration:
+    def _of(cls, found: Any, features: Collection[str]) -> Calibration:
         if not isinstance(found, Mapping):
             raise BundleError(_DAMAGED)
         weights = found.get("weights")
@@ -75,27 +79,29 @@ class Calibration(NamedTuple):
 
     def to_manifest(self) -> dict[str, Any]:
         """What `from_manifest` reads."""
-        similar = {}
-        if self.similar is not None:
-            similar["similar"] = {k: v for k, v in self.similar.to_manifest().items() if k != "dense"}
+        others = {
+            name: {k: v for k, v in one.to_manifest().items() if k != "dense"}
+            for name, one in (("similar", self.similar), ("read", self.read))
+            if one is not None
+        }
         return {
             "dense": round(self.dense, 3),
             "bias": round(self.bias, 4),
             "weights": {name: round(weight, 4) for name, weight in self.weights.items()},
             "threshold": round(self.threshold, 4),
-            **similar,
+            **others,
         }
 
 
-def _at(manifest: Mapping[str, Any], exit: int) -> Mapping[str, Any]:
-    """What `manifest` has for `exit`, else for the deepest exit above it."""
+def _at(manifest: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
+    """What `manifest` has for the exit at `depth`, else for the deepest above it."""
     try:
-        depth = max(depth for depth in map(int, manifest) if depth <= exit)
+        nearest = max(known for known in map(int, manifest) if known <= depth)
     except ValueError:
         raise BundleError(_DAMAGED) from None
-    if not isinstance(manifest[str(depth)], Mapping):
+    if not isinstance(manifest[str(nearest)], Mapping):
         raise BundleError(_DAMAGED)
-    found: Mapping[str, Any] = manifest[str(depth)]
+    found: Mapping[str, Any] = manifest[str(nearest)]
     return found
 
 
@@ -106,6 +112,7 @@ DEFAULT = Calibration(
     weights={
         "coverage": 1.33,
         "cosine": 4.6,
+        "nearest_words": 0.0,
         "name_match": 0.11,
         "definition": 0.52,
         "stem_match": 2.96,

@@ -1,17 +1,16 @@
-"""What may answer a question: the filters that bound the search, and the candidates worth ranking."""
+"""What may answer a question: the candidates worth ranking."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.errors import QueryError
-from modstar_lsp.index.terms import text_counts
+from modstar_lsp.encoder.words import split_words
+from modstar_lsp.index.words.terms import text_counts
 from modstar_lsp.search.lexical import bm25, idf_of
 from modstar_lsp.search.query import Query, name_parts
 from modstar_lsp.search.ranking import Candidates, Terms
@@ -26,6 +25,8 @@ DENSE_CANDIDATES = 120
 FILE_CANDIDATES = 40
 # Find-similar searches for the rarest words of the selection; more only add common ones.
 TELLING_TERMS = 24
+# An identifier that so few chunks hold brings all of them.
+RARE = 40
 # Terms in common by chance: less than these many say little, as they stand in any file.
 FEW = 4
 
@@ -58,10 +59,15 @@ def pool(
     if vector is not None and snapshot.n:
         rows = None if allowed is None else np.flatnonzero(allowed).astype(np.int32)
         chosen[snapshot.nearest(vector, DENSE_CANDIDATES, rows)[0]] = True
+    identifiers = np.zeros(snapshot.n, np.float32)
     if names and query.names:
         asked = {part for name in query.names for part in name_parts(name)}
         for rows in snapshot.defining(asked).values():
             chosen[rows] = True
+        for rows, rarity in _holders(snapshot, asked):
+            identifiers[rows] = np.maximum(identifiers[rows], rarity)
+            if rows.size <= RARE:
+                chosen[rows] = True
     if allowed is not None:
         chosen &= allowed
     rows = np.flatnonzero(chosen).astype(np.int32)
@@ -74,40 +80,17 @@ def pool(
         dense=snapshot.cosines(vector, rows) if vector is not None else nothing,
         chunks=snapshot.chunks(rows),
         terms=Terms(scores.idf),
+        nearest_words=nothing,
+        identifiers=identifiers[rows],
     )
 
 
-def filtered(snapshot: View, languages: frozenset[str], globs: Sequence[str]) -> Mask | None:
-    """bool [n], the rows that the filters leave, None for all. Raises QueryError when they leave no file."""
-    if not languages and not globs:
-        return None
-    keep = np.ones(len(snapshot.paths), bool)
-    if languages:
-        keep &= np.array([language in languages for language in snapshot.languages], bool)
-        if not keep.any():
-            asked, have = ", ".join(sorted(languages)), ", ".join(sorted(set(snapshot.languages)))
-            raise QueryError(f"no indexed file is written in {asked}; there is {have or 'none at all'}")
-    if globs:
-        patterns = [re.compile(glob_regex(glob)) for glob in globs]
-        keep &= np.array([any(p.match(path) for p in patterns) for path in snapshot.paths], bool)
-        if not keep.any():
-            raise QueryError(f"no indexed file matches {' or '.join(globs)}")
-    kept: Mask = keep[snapshot.file_of]
-    return kept
-
-
-def glob_regex(glob: str) -> str:
-    """`*.py` matches in every folder, `src/*.py` from the root, `**` any depth, `src/` all below it."""
-    if glob.endswith("/"):
-        glob += "**"
-    anchored = "/" in glob.rstrip("/")
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.lstrip("/"))
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return (
-        ("" if anchored else "(?:.*/)?")
-        + "".join(meaning.get(part, re.escape(part)) for part in parts)
-        + r"\Z"
-    )
+def _holders(snapshot: View, names: Iterable[str]) -> Iterator[tuple[Rows, float]]:
+    """The chunks that hold each of `names` as a whole, and how rare it is: 1 in one chunk, 0 in all."""
+    wholes = [name.strip("_").lower() for name in names if len(split_words(name)) > 1]
+    rarest = idf_of(snapshot.n, 1)
+    for rows, _ in snapshot.postings(wholes).values():
+        yield rows, idf_of(snapshot.n, rows.size) / rarest
 
 
 def telling_terms(snapshot: View, words: Sequence[str]) -> tuple[str, ...]:

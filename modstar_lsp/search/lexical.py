@@ -22,6 +22,9 @@ B = 0.75
 INFLECTION_WEIGHT = 0.7
 _SUFFIXES = ("", "s", "es", "ed", "d", "ing", "er", "ers", "or", "ion", "ions", "able")
 _MIN_STEM = 3
+# Too short for rules: they would make `io` of `ios`, and `dn` of `dns`.
+_SINGULARS = {f"{word}s": word for word in ("db", "fd", "id", "ip", "pr", "ui", "vm")}
+_SHORT_PLURALS = {**_SINGULARS, **{singular: plural for plural, singular in _SINGULARS.items()}}
 
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -43,6 +46,8 @@ class LexicalScores(NamedTuple):
 
 def inflections(word: str) -> list[str]:
     """Forms of an English word that code may use instead of it, the word itself left out."""
+    if word in _SHORT_PLURALS:
+        return [_SHORT_PLURALS[word]]
     if len(word) <= _MIN_STEM or not word.isascii() or not word.isalpha():
         return []
     stems = {word}

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from modstar_lsp.encoder.dictionary import in_english
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
+from modstar_lsp.index.words.terms import asked_terms, bare_name
 
 # Words beyond this many add time and no meaning: a pasted stack trace is searched by its beginning.
 MAX_WORDS = 256
@@ -28,9 +30,11 @@ _CASE_BORDER = re.compile(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]|_\w|\w_")
 class Query(NamedTuple):
     """A question, analysed once.
 
-    text: as asked.  words: lower-case words, in order, at most MAX_WORDS.  terms: the distinct words and
-    compound names to look up in the postings.  names: identifiers named in it, as written ("parseJson",
-    "HTTPAdapter.send").  is_name: the whole question is one identifier.
+    text: as asked, in English if it was in a language that there is a dictionary for.  words: lower-case
+    words, in order, at most MAX_WORDS.  terms: the distinct words and compound names to look up in the
+    postings.  names: identifiers named in it, as written ("parseJson", "HTTPAdapter.send").  is_name: the
+    whole question is one identifier.  spoken: the terms as they were typed, where they were turned into
+    English: comments may hold them.
     """
 
     text: str
@@ -38,21 +42,25 @@ class Query(NamedTuple):
     terms: tuple[str, ...]
     names: tuple[str, ...]
     is_name: bool
+    spoken: tuple[str, ...] = ()
 
 
 def analyse(text: str) -> Query:
     """The parts of `text` that ranking uses. Raises QueryError when it holds no word at all."""
+    typed, text = text, in_english(text)
     words = split_words(text)[:MAX_WORDS]
     if not words:
         raise QueryError("the query holds no words: type what the code does, or a name in it")
     tokens = _NAME.findall(text)
-    stripped = text.strip().rstrip("()")
+    stripped = bare_name(text.strip().rstrip("()"))
     is_name = len(tokens) == 1 and tokens[0] == stripped
     names = tuple(dict.fromkeys(token for token in tokens if is_name or looks_like_name(token)))
-    content = [word for word in words if word not in STOP_WORDS]
+    content = [term for term in asked_terms(text)[:MAX_WORDS] if term not in STOP_WORDS]
     kept = content or words
-    compounds = [part.lower() for name in names for part in name_parts(name) if len(split_words(part)) > 1]
-    return Query(text, tuple(words), tuple(dict.fromkeys([*kept, *compounds])), names, is_name)
+    parts = [part for name in names for part in name_parts(name) if len(split_words(part)) > 1]
+    compounds = [part.strip("_").lower() for part in parts]
+    spoken = () if typed == text else tuple(dict.fromkeys(asked_terms(typed)[:MAX_WORDS]))
+    return Query(text, tuple(words), tuple(dict.fromkeys([*kept, *compounds])), names, is_name, spoken)
 
 
 def looks_like_name(token: str) -> bool:

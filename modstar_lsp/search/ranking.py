@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.encoder.words import split_words
+from modstar_lsp.files.languages import PROSE, SETTINGS
 from modstar_lsp.index import StoredChunk
+from modstar_lsp.index.words.terms import bare_name
 from modstar_lsp.search.query import Query, name_parts
 
 Floats = NDArray[np.float32]
@@ -30,6 +32,7 @@ class Terms:
     """
 
     def __init__(self, idf: Mapping[str, float]) -> None:
+        self.idf = idf
         total = max(sum(idf.values()), 1e-6)
         self._weights = [(term, weight / total) for term, weight in idf.items()]
         self._initials = frozenset(term[0] for term in idf)
@@ -69,8 +72,11 @@ class Candidates(NamedTuple):
 
     rows: their rows in the snapshot.  files: the file of each.  lexical: BM25.  coverage: the share of the
     question's weight whose words the chunk holds.  dense: cosine to the question, zeros without vectors.
-    terms: the words of the question with their weights.  likeness: how likely each is the selected code, None
-    when there is none or the model cannot tell.
+    nearest_words: see `late_interaction`, zeros without a model.  identifiers: how rare the rarest identifier
+    of the question is that the chunk holds whole, 0..1.  terms: the words of the question with their weights.
+    likeness: how likely each is the selected code, None when there is none or the model cannot tell.
+    name_matches: the rule `name_match` of each, once computed.  named: the best of them, 0 in find-similar.
+    reading, read_scores: what the last stage found of each, see `cascade.Stage`; None before it.
     """
 
     rows: Rows
@@ -80,7 +86,13 @@ class Candidates(NamedTuple):
     dense: Floats
     chunks: Sequence[StoredChunk]
     terms: Terms
+    nearest_words: Floats
+    identifiers: Floats
     likeness: Floats | None = None
+    named: float = 0.0
+    name_matches: Floats | None = None
+    reading: Floats | None = None
+    read_scores: Floats | None = None
 
     def at(self, places: NDArray[np.intp]) -> Candidates:
         """The candidates at `places`, in that order."""
@@ -92,14 +104,24 @@ class Candidates(NamedTuple):
             self.dense[places],
             [self.chunks[place] for place in places],
             self.terms,
+            self.nearest_words[places],
+            self.identifiers[places],
             None if self.likeness is None else self.likeness[places],
+            self.named,
+            None if self.name_matches is None else self.name_matches[places],
+            None if self.reading is None else self.reading[places],
+            None if self.read_scores is None else self.read_scores[places],
         )
 
 
 # A name says itself: near ones (`Request` for `Response`) are not what was asked for.
 NAME_DENSE = 0.3
+# A bare name asks for its definition, or else for where it stands, whatever else is called nearly so.
+NAME_WORTH = 4.0
 # `parse json` is as good as `parseJson`, but for the case that nobody typed.
 SPELLED = 0.8
+# Who types `errors` alone means no class `Errors`, unless there is nothing else.
+OTHER_CASE = 0.3
 
 Rule = Callable[[Candidates, Query], Floats]
 
@@ -110,12 +132,31 @@ def lexical(candidates: Candidates, query: Query) -> Floats:
 
 
 def dense(candidates: Candidates, query: Query) -> Floats:
-    """Cosine to the question, standardised over the candidates; less for a bare name."""
-    return _standardised(candidates.dense) * np.float32(NAME_DENSE if query.is_name else 1)
+    """Cosine to the question, standardised over the candidates, as far as names leave it open."""
+    return _meaning(candidates.dense, query) * np.float32(1 - candidates.named)
+
+
+def nearest_words(candidates: Candidates, query: Query) -> Floats:
+    """How near the chunk's words come to each of the question's, as far as names leave it open."""
+    return _meaning(candidates.nearest_words, query) * np.float32(1 - candidates.named)
+
+
+def reading(candidates: Candidates, query: Query) -> Floats:
+    """How well the chunk answers once it is read with the question, as far as names leave it open."""
+    if candidates.reading is None:
+        return np.zeros(len(candidates.rows), np.float32)
+    return candidates.reading * np.float32(1 - candidates.named)
+
+
+def _meaning(values: Floats, query: Query) -> Floats:
+    """`values` standardised over the candidates; less for a bare name."""
+    return _standardised(values) * np.float32(NAME_DENSE if query.is_name else 1)
 
 
 def name_match(candidates: Candidates, query: Query) -> Floats:
     """How well a defined name and the question cover each other, word by word (harmonic mean)."""
+    if candidates.name_matches is not None:
+        return candidates.name_matches
     match = candidates.terms.match
     return np.array(
         [
@@ -133,13 +174,23 @@ def definition(candidates: Candidates, query: Query) -> Floats:
     """
     if query.names:
         shares = {
-            name: 1.0 if query.is_name else candidates.terms.held_by(_spellings(name)) for name in query.names
+            name: NAME_WORTH if query.is_name else candidates.terms.held_by(_spellings(name))
+            for name in query.names
         }
-        return np.array([_defines(chunk, shares) for chunk in candidates.chunks], np.float32)
+        otherwise = OTHER_CASE if query.is_name else SPELLED
+        return np.array([_defines(chunk, shares, otherwise) for chunk in candidates.chunks], np.float32)
     return np.array(
         [SPELLED * any(_words(name) == query.words for name in c.symbols) for c in candidates.chunks],
         np.float32,
     )
+
+
+def identifier(candidates: Candidates, query: Query) -> Floats:
+    """The chunk holds an identifier of the question whole, not its words here and there; more for a rare one.
+
+    It need not define it: a name that is only used is found where it is used.
+    """
+    return candidates.identifiers * np.float32(NAME_WORTH if query.is_name else 1)
 
 
 def stem_match(candidates: Candidates, query: Query) -> Floats:
@@ -164,22 +215,28 @@ _EXAMPLE = re.compile(
     r"(^|/)(examples?|samples?|demos?|tutorials?|playground|cookbook|docs?[_-]?src)(/|$)", re.I
 )
 _TYPES = re.compile(r"\.d\.[cm]?ts$|\.pyi$")
-_PROSE = frozenset({"markdown", "text", "restructuredtext"})
-_SETTINGS = frozenset({"json", "yaml", "toml", "ini", "xml", "html", "css", "scss"})
+# A question that says "test" may mean one, or what a program tests: half of what counts against them stays.
+_ASKED_FOR = 0.5
+_FUNCTIONS = ("function", "method")
+# What sets up or lays out; templates with code in them are not counted among these.
+_SETTINGS = SETTINGS | {"html", "css", "scss"}
+
+
+def is_test(path: str) -> bool:
+    """Whether a file's path says that it holds tests or benchmarks."""
+    return bool(_TEST.search(path))
 
 
 def test_file(candidates: Candidates, query: Query) -> Floats:
-    """Tests and benchmarks, unless the question is about them."""
-    if {"test", "tests", "testing", "spec", "mock", "fixture", "benchmark"} & set(query.words):
-        return np.zeros(len(candidates.rows), np.float32)
-    return _path_flags(candidates, _TEST)
+    """Tests and benchmarks, less so when the question speaks of them."""
+    asked = {"test", "tests", "testing", "spec", "mock", "fixture", "benchmark"} & set(query.words)
+    return _path_flags(candidates, _TEST) * np.float32(_ASKED_FOR if asked else 1)
 
 
 def example_file(candidates: Candidates, query: Query) -> Floats:
-    """Examples and demonstrations, unless the question is about them."""
-    if {"example", "examples", "sample", "demo", "tutorial"} & set(query.words):
-        return np.zeros(len(candidates.rows), np.float32)
-    return _path_flags(candidates, _EXAMPLE)
+    """Examples and demonstrations, less so when the question speaks of them."""
+    asked = {"example", "examples", "sample", "demo", "tutorial"} & set(query.words)
+    return _path_flags(candidates, _EXAMPLE) * np.float32(_ASKED_FOR if asked else 1)
 
 
 def type_stub(candidates: Candidates, query: Query) -> Floats:
@@ -189,12 +246,20 @@ def type_stub(candidates: Candidates, query: Query) -> Floats:
 
 def prose(candidates: Candidates, query: Query) -> Floats:
     """Documentation: it talks about the code that is wanted."""
-    return np.array([c.language in _PROSE for c in candidates.chunks], np.float32)
+    return np.array([c.language in PROSE for c in candidates.chunks], np.float32)
 
 
 def settings_file(candidates: Candidates, query: Query) -> Floats:
     """Configuration and markup."""
     return np.array([c.language in _SETTINGS for c in candidates.chunks], np.float32)
+
+
+def function(candidates: Candidates, query: Query) -> Floats:
+    """The chunk is a function or method, as far as names leave it open: words ask for what does something."""
+    if query.is_name:
+        return np.zeros(len(candidates.rows), np.float32)
+    does = np.array([chunk.kind in _FUNCTIONS for chunk in candidates.chunks], np.float32)
+    return does * np.float32(1 - candidates.named)
 
 
 def several_chunks(candidates: Candidates, query: Query) -> Floats:
@@ -203,7 +268,7 @@ def several_chunks(candidates: Candidates, query: Query) -> Floats:
     Meaning adds up only with a word of the question beside it: near misses do not outvote one exact word.
     """
     # Three deviations above the mean count as much as the best BM25.
-    meaning = np.maximum(dense(candidates, query), 0) / 3
+    meaning = np.maximum(_meaning(candidates.dense, query), 0) / 3
     held = candidates.coverage > 0
     base = _share_of_best(candidates.lexical) + (np.where(held, meaning, 0) if held.any() else meaning)
     totals = np.log1p(np.bincount(candidates.files, base)).astype(np.float32)
@@ -217,23 +282,28 @@ def likeness(candidates: Candidates, query: Query) -> Floats:
     return candidates.likeness
 
 
-# Chosen on the development sets: questions whose answer is a file, docstrings whose answer is a function.
+# Chosen on questions for functions (`train/data/questions`), docstrings, and questions and issue titles whose
+# answer is a file; `asked`, asked of sources and of whole repositories, had a small part in it.
 # `python -m bench.tune` says what each is worth, and what others reach on repositories left out of the fit.
 # The weight of `dense` is that of a model without a calibration; see `Calibration.dense`.
 WEIGHTS: dict[str, float] = {
-    "lexical": 0.3,
-    "dense": 0.11,
-    "name_match": 0.7,
+    "lexical": 0.23,
+    "dense": 0.24,
+    "nearest_words": 0.11,
+    "reading": 0.8,
+    "name_match": 0.6,
     "definition": 0.5,
-    "stem_match": 0.45,
+    "identifier": 0.3,
+    "stem_match": 0.7,
     "folder_match": 0.15,
-    "scope_match": 0.2,
-    "several_chunks": 0.5,
-    "test_file": -0.6,
-    "example_file": -0.3,
+    "scope_match": 0.15,
+    "function": 0.7,
+    "several_chunks": 0.36,
+    "test_file": -1.0,
+    "example_file": -0.6,
     # The development sets hold too few of these to measure; they are not what is asked for.
     "type_stub": -0.2,
-    "prose": -0.3,
+    "prose": -0.45,
     "settings_file": -0.4,
 }
 RULES: dict[str, Rule] = {
@@ -241,11 +311,15 @@ RULES: dict[str, Rule] = {
     for rule in (
         lexical,
         dense,
+        nearest_words,
+        reading,
         name_match,
         definition,
+        identifier,
         stem_match,
         folder_match,
         scope_match,
+        function,
         several_chunks,
         test_file,
         example_file,
@@ -277,6 +351,9 @@ def absolute_features(candidates: Candidates, query: Query, best: NDArray[np.int
     columns = {rule.__name__: rule(hits, query) for rule in (name_match, definition, stem_match)}
     columns["coverage"] = hits.coverage
     columns["cosine"] = hits.dense
+    columns["nearest_words"] = hits.nearest_words
+    if hits.read_scores is not None:
+        columns["reading"] = hits.read_scores
     columns["place"] = (1 / np.arange(1, best.size + 1)).astype(np.float32)
     return columns
 
@@ -381,21 +458,42 @@ def _spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*split_words(name), *map(str.lower, name_parts(name))]))
 
 
-def _defines(chunk: StoredChunk, names: Mapping[str, float]) -> float:
-    """How well `chunk` defines one of `names`, times what that one is worth."""
+def named_symbol(query: Query, symbols: Sequence[str]) -> str:
+    """The one of `symbols` whose last part the question names, as spelled there if one is; "" for none."""
+    asked = [name_parts(name)[-1] for name in query.names]
+    last = {symbol: _parts(symbol)[-1] for symbol in symbols}
+    for name in asked:
+        for symbol, part in last.items():
+            if part == name:
+                return symbol
+    lower = {name.lower() for name in asked}
+    for symbol, part in last.items():
+        if part.lower() in lower or (not asked and _words(part) == query.words):
+            return symbol
+    return ""
+
+
+@lru_cache(maxsize=65536)
+def _parts(symbol: str) -> Sequence[str]:
+    return [bare_name(part) for part in name_parts(symbol)] or (symbol,)
+
+
+def _defines(chunk: StoredChunk, names: Mapping[str, float], otherwise: float) -> float:
+    """How well `chunk` defines one of `names`, times what that one is worth; `otherwise`: in another case."""
     best = 0.0
     for name, worth in names.items():
         parts = name_parts(name)
         last, outer = parts[-1], parts[:-1]
         for symbol in chunk.symbols:
-            if symbol == last:
+            *within, own = _parts(symbol)
+            if own == last:
                 value = 1.0
-            elif symbol.lower() == last.lower():
-                value = 0.8
+            elif own.lower() == last.lower():
+                value = otherwise
             else:
                 continue
             if outer:
-                scope = chunk.scope.lower().split(".")
+                scope = [*chunk.scope.lower().split("."), *map(str.lower, within)]
                 value *= 1.0 if outer[-1].lower() in scope else 0.5
             best = max(best, worth * value)
         if outer and any(symbol == outer[-1] for symbol in chunk.symbols):

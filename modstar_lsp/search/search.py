@@ -1,4 +1,24 @@
-"""A question against a snapshot: candidates from words and vectors, one linear score, ranked hits."""
+"""A question against a snapshot: candidates from words and vectors, one linear score, ranked hits.
+
+How a question becomes an answer, step by step:
+
+1. `analyse` (query.py) takes the question apart: its words, the names in it, whether it is a name itself.
+2. `filtered` (candidates.py) says which chunks languages and globs allow. The encoder turns the question into
+   a vector at the wanted exit (encoder/encoder.py).
+3. `pool` (candidates.py) gathers candidates: the best by BM25, of chunks and of files (lexical.py), the
+   nearest by cosine, and whatever defines a name of the question. No more than these are ranked.
+4. `nearest_words` (late_interaction.py) and `name_match` (ranking.py) add what rules of several parts need.
+5. `features` (ranking.py): every rule gives each candidate a number; the score is their weighted sum. The
+   further chunks of one file then lose some of theirs (`_spread_over_files`).
+6. Calibration (calibrate.py) turns the absolute features of the best into the probability that is shown, and
+   cuts at the threshold. What defines the typed name, or holds all words and a rare one, is never withheld.
+7. Where `Options.budget` allows, the best candidates are read with the question (cascade.py): one more rule,
+   `reading`, with which 5 and 6 are done again.
+8. Each hit carries its addends, by rule, as its explanation.
+
+Find-similar goes the same way with a selection's telling words in place of the question's, without names,
+and with a calibration of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +34,10 @@ from modstar_lsp.encoder import Encoder
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.search.calibrate import Calibration
-from modstar_lsp.search.candidates import elsewhere, filtered, likeness_features, pool, telling_terms
+from modstar_lsp.search.candidates import elsewhere, likeness_features, pool, telling_terms
+from modstar_lsp.search.filters import Filter, Sources, allowed_rows
+from modstar_lsp.search.late_interaction import nearest_words
+from modstar_lsp.search.lexical import idf_of
 from modstar_lsp.search.query import MAX_WORDS, Query, analyse
 from modstar_lsp.search.ranking import (
     RULES,
@@ -23,15 +46,23 @@ from modstar_lsp.search.ranking import (
     Candidates,
     absolute_features,
     features,
+    name_match,
+    named_symbol,
 )
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View
+    from modstar_lsp.search.cascade import Cancelled, Stage
 
 # Each further chunk of one file loses this much of its raw score: ten places should not be one file.
 REPEAT_PENALTY = 0.25
-# Behind a good first hit those are shown too that have this share of what the first needs.
-FOLLOWERS = 0.2
+# Its name among the addends of a score.
+REPEATED = "repeated_file"
+# A word that no more chunks than these hold is rare: who types it knows that it is there.
+FEW_HOLDERS = 3
+# Behind a good first hit those are shown too that have this share of what the first needs: with a fifth very
+# unlikely ones were, with a half right ones were hidden.
+FOLLOWERS = 0.35
 
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -40,21 +71,25 @@ Floats = NDArray[np.float32]
 class Options(NamedTuple):
     """How to search.
 
-    k: hits at most.  languages: only these ("python").  globs: only paths that match one of them.
+    k: hits at most.  filters: all of them bound the search.  sources: the files, for filters that look into
+    them.
     min_score: calibrated score (0..1) below which nothing is shown; None: the bundle's own threshold for the
     first hit, less for those behind it.
-    exit: the exit that embeds the question; None: exit 0.  lexical, dense, rules: parts switched off to
+    depth: of the exit that embeds the question; None: exit 0.  lexical, dense, rules: parts switched off to
     measure what they are worth.
+    budget: seconds for which the best candidates may be read with the question after they were ranked
+    (`cascade`); 0: none are, and the answer is there in milliseconds.
     """
 
     k: int = 10
-    languages: frozenset[str] = frozenset()
-    globs: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    sources: Sources | None = None
     min_score: float | None = None
-    exit: int | None = None
+    depth: int | None = None
     lexical: bool = True
     dense: bool = True
     rules: bool = True
+    budget: float = 0.0
 
 
 class Hit(NamedTuple):
@@ -62,7 +97,8 @@ class Hit(NamedTuple):
 
     path: relative to the workspace, with `/`.  start_line, end_line: 1-based, inclusive.  score: how
     likely it is to be what was asked for, or the same as what was selected, 0..1, calibrated on the
-    development sets.  explanation: the addends of the raw score by rule.
+    development sets.  explanation: the addends, by rule, of the sum that ranks.  symbols, symbol_lines: the
+    names that these lines define, and where.  asked: the one of them that the question names, "" for none.
     """
 
     path: str
@@ -75,28 +111,83 @@ class Hit(NamedTuple):
     score: float
     explanation: Mapping[str, float] = MappingProxyType({})
     symbols: tuple[str, ...] = ()
+    symbol_lines: tuple[int, ...] = ()
+    asked: str = ""
 
 
 class Results(NamedTuple):
     """Hits in rank order.
 
-    closest: when there is no hit, the best place that fell short of the threshold.  coverage: the share
-    of the known files that were indexed when the question was asked.  took: seconds.
+    closest: when there is no hit, the best place that fell short of the threshold.  indexed_share: the share
+    of the known files that were indexed when the question was asked.  took: seconds.  note: one line that
+    whoever asked should read, "" for none.  stage: what the last stage did, None where nothing was read.
+    did_you_mean: when there is no hit, a name that is defined and that a name of the question may be a typing
+    error of.
     """
 
     hits: tuple[Hit, ...]
     closest: Hit | None
-    coverage: float
+    indexed_share: float
     took: float
+    note: str = ""
+    stage: Stage | None = None
+    did_you_mean: str = ""
 
 
-def search(snapshot: View, encoder: Encoder, text: str, options: Options | None = None) -> Results:
-    """The chunks of `snapshot` that answer a sentence or name best. Raises QueryError on an empty one."""
+def search(
+    snapshot: View,
+    encoder: Encoder,
+    text: str,
+    options: Options | None = None,
+    *,
+    cancelled: Cancelled | None = None,
+) -> Results:
+    """The chunks of `snapshot` that answer a sentence or name best. Raises QueryError on an empty one.
+
+    cancelled: ends the reading that `options.budget` is for, of `options.sources`.
+    """
     options = options or Options()
     begin = time.perf_counter()
     query, found = gather(snapshot, encoder, text, options)
-    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
-    return _ranked(snapshot, query, found, options, calibration, weights_of(calibration), begin)
+    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.depth or 0)
+    weights = weights_of(calibration)
+    stage = None
+    if options.sources is not None and options.budget > 0:
+        stage = read(encoder, query, found, options, weights, options.sources, cancelled)
+    if stage is not None and stage.read:
+        found = found._replace(reading=stage.addends, read_scores=stage.scores)
+        calibration = calibration.read or calibration
+    results = _ranked(snapshot, query, found, options, calibration, weights, begin)
+    if not results.hits and query.names:
+        from modstar_lsp.search.suggest import did_you_mean
+
+        results = results._replace(did_you_mean=did_you_mean(snapshot, query))
+    return results._replace(stage=stage)
+
+
+def read(
+    encoder: Encoder,
+    query: Query,
+    found: Candidates,
+    options: Options,
+    weights: Mapping[str, float],
+    sources: Sources,
+    cancelled: Cancelled | None,
+) -> Stage | None:
+    """What the last stage finds; None where it has nothing to tell: a name says itself.
+
+    weights: as of `weights_of`.  sources: of the texts.  Raises BundleError when the model is damaged.
+    """
+    if query.is_name or found.named >= 1 or not found.rows.size:
+        return None
+    reranker = encoder.reranker()
+    if reranker is None:
+        return None
+    from modstar_lsp.search.cascade import read_best
+
+    scores = _addends(found, query, _rules(options, weights), weights).sum(axis=1)
+    best = np.argsort(-scores, kind="stable")
+    return read_best(reranker, query.text, found.chunks, sources, best, options.budget, cancelled)
 
 
 def weights_of(calibration: Calibration) -> dict[str, float]:
@@ -108,9 +199,30 @@ def gather(snapshot: View, encoder: Encoder, text: str, options: Options) -> tup
     """The analysed question and the unranked candidates: what ranking and calibration start from."""
     _check(options)
     query = analyse(text)
-    allowed = filtered(snapshot, options.languages, options.globs)
-    vector = encoder.encode([text], options.exit or 0, "query")[0] if options.dense else None
-    return query, pool(snapshot, query, vector, allowed, lexical=options.lexical, names=options.rules)
+    if query.spoken:
+        query = query._replace(terms=_held_terms(snapshot, query))
+    allowed = allowed_rows(snapshot, options.filters, options.sources)
+    vector = encoder.encode([text], options.depth or 0, "query")[0] if options.dense else None
+    found = pool(snapshot, query, vector, allowed, lexical=options.lexical, names=options.rules)
+    if options.dense:
+        words = nearest_words(encoder, found.terms.idf, [chunk.pieces for chunk in found.chunks])
+        found = found._replace(nearest_words=words)
+    if options.rules and found.rows.size:
+        matches = name_match(found, query)
+        found = found._replace(name_matches=matches, named=float(matches.max()))
+    return query, found
+
+
+def _held_terms(snapshot: View, query: Query) -> tuple[str, ...]:
+    """The terms to look for of a question that was turned into English.
+
+    As they were typed where all of them occur: somebody comments in that language. Else the English ones and
+    what of the others occurs; the rest would only count against what answers.
+    """
+    held = snapshot.postings(query.spoken)
+    if len(held) == len(query.spoken):
+        return query.spoken
+    return tuple(dict.fromkeys([*query.terms, *held]))
 
 
 def similar(
@@ -129,7 +241,7 @@ def similar(
     options = options or Options()
     begin = time.perf_counter()
     query, found = gather_similar(snapshot, encoder, code, options, origin)
-    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.exit or 0)
+    calibration = Calibration.from_manifest(encoder.bundle.calibration, options.depth or 0)
     if calibration.similar is not None:
         calibration = calibration.similar
         likely = calibration.probability(likeness_features(snapshot, code, found))
@@ -146,16 +258,18 @@ def gather_similar(
     if not words:
         raise QueryError("the selected code holds no words: select some lines of code")
     query = Query(code, tuple(words[:MAX_WORDS]), telling_terms(snapshot, words), (), False)
-    allowed = filtered(snapshot, options.languages, options.globs)
+    allowed = allowed_rows(snapshot, options.filters, options.sources)
     if origin is not None:
         allowed = elsewhere(snapshot, origin, allowed)
-    vector = encoder.encode([code], options.exit or 0, "code")[0] if options.dense else None
+    vector = encoder.encode([code], options.depth or 0, "code")[0] if options.dense else None
     return query, pool(snapshot, query, vector, allowed, lexical=options.lexical, names=False)
 
 
 def _check(options: Options) -> None:
     if options.k < 1:
         raise QueryError(f"k is {options.k}: ask for at least one hit")
+    if options.budget < 0:
+        raise QueryError(f"the budget is {options.budget:g} seconds: it is 0 or more")
     if options.min_score is not None and not 0 <= options.min_score <= 1:
         raise QueryError(f"the minimum score is {options.min_score}: it lies between 0 and 1")
 
@@ -164,9 +278,8 @@ def order(
     found: Candidates, query: Query, options: Options | None = None, weights: Mapping[str, float] = WEIGHTS
 ) -> NDArray[np.intp]:
     """The places among `found` from best to worst."""
-    return _spread_over_files(
-        _addends(found, query, _rules(options or Options(), weights), weights).sum(axis=1), found.files
-    )
+    raw = _addends(found, query, _rules(options or Options(), weights), weights).sum(axis=1)
+    return np.argsort(_repeats(raw, found.files) - raw, kind="stable")
 
 
 def _ranked(
@@ -180,11 +293,16 @@ def _ranked(
 ) -> Results:
     rules = _rules(options, weights)
     addends = _addends(found, query, rules, weights)
-    best = _spread_over_files(addends.sum(axis=1), found.files)[: options.k]
+    raw = addends.sum(axis=1)
+    repeats = _repeats(raw, found.files)
+    best = np.argsort(repeats - raw, kind="stable")[: options.k]
     if found.likeness is None:
         likely = calibration.probability(absolute_features(found, query, best))
     else:
         likely = found.likeness[best]
+    if found.likeness is None and options.rules:
+        sure = _is_sure(snapshot, query, found, best)
+        likely = np.where(sure, np.maximum(likely, calibration.threshold), likely)
     likely = np.minimum.accumulate(likely) if likely.size else likely
     threshold = options.min_score
     if threshold is None and found.likeness is not None:  # each hit is like the selection or is not
@@ -197,6 +315,8 @@ def _ranked(
         row = int(best[place])
         chunk = found.chunks[row]
         explanation = {rule: float(value) for rule, value in zip(rules, addends[row], strict=True) if value}
+        if repeats[row]:
+            explanation[REPEATED] = -float(repeats[row])
         return Hit(
             chunk.path,
             chunk.start_line,
@@ -208,11 +328,25 @@ def _ranked(
             float(likely[place]),
             explanation,
             tuple(chunk.symbols),
+            chunk.symbol_lines,
+            named_symbol(query, chunk.symbols),
         )
 
     hits = tuple(hit(place) for place in range(best.size) if likely[place] >= threshold)
     closest = hit(0) if best.size and not hits else None
-    return Results(hits, closest, snapshot.coverage, time.perf_counter() - begin)
+    return Results(hits, closest, snapshot.indexed_share, time.perf_counter() - begin)
+
+
+def _is_sure(snapshot: View, query: Query, found: Candidates, best: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which hits are never withheld: they define the name that is the question or hold it whole, or hold all
+    words of the question, one of which few chunks hold."""
+    held = found.coverage[best] > 1 - 1e-3
+    if max(found.terms.idf.values(), default=0.0) < idf_of(snapshot.n, FEW_HOLDERS):
+        held[:] = False
+    if query.is_name:
+        held |= found.identifiers[best] > 0
+        held |= np.array([bool(named_symbol(query, found.chunks[row].symbols)) for row in best], bool)
+    return held
 
 
 def _addends(found: Candidates, query: Query, rules: Sequence[str], weights: Mapping[str, float]) -> Floats:
@@ -221,19 +355,20 @@ def _addends(found: Candidates, query: Query, rules: Sequence[str], weights: Map
 
 
 def _rules(options: Options, weights: Mapping[str, float]) -> list[str]:
-    off = {*(() if options.lexical else ("lexical",)), *(() if options.dense else ("dense",))}
+    off = {*(() if options.lexical else ("lexical",)), *(() if options.dense else ("dense", "nearest_words"))}
     if not options.rules:
-        off |= set(RULES) - {"lexical", "dense"}
+        off |= set(RULES) - {"lexical", "dense", "nearest_words", "reading"}
+    if options.budget <= 0:
+        off.add("reading")
     return [rule for rule in weights if rule not in off]
 
 
-def _spread_over_files(raw: Floats, files: Rows) -> NDArray[np.intp]:
-    """The order by score in which the n-th chunk of a file has lost (n - 1) REPEAT_PENALTY."""
-    order = np.argsort(-raw, kind="stable")
+def _repeats(raw: Floats, files: Rows) -> Floats:
+    """What each chunk loses for better ones of its file: the n-th (n - 1) REPEAT_PENALTY."""
     seen: dict[int, int] = {}
-    adjusted = raw.copy()
-    for place in order:
+    lost = np.zeros_like(raw)
+    for place in np.argsort(-raw, kind="stable"):
         earlier = seen.get(int(files[place]), 0)
-        adjusted[place] -= REPEAT_PENALTY * earlier
+        lost[place] = REPEAT_PENALTY * earlier
         seen[int(files[place])] = earlier + 1
-    return np.argsort(-adjusted, kind="stable")
+    return lost

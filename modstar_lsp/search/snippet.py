@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from modstar_lsp.encoder.words import word_pattern
+from modstar_lsp.index.words.terms import unspaced_parts
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse
 
@@ -42,8 +43,9 @@ class Snippet(NamedTuple):
 
 
 def asked_words(text: str) -> frozenset[str]:
-    """The words of a question that are worth marking, with their inflections."""
-    terms = analyse(text).terms
+    """The words of a question that are worth marking, with their inflections; as typed and in English."""
+    query = analyse(text)
+    terms = (*query.terms, *query.spoken)
     return frozenset(terms).union(*map(inflections, terms))
 
 
@@ -51,31 +53,52 @@ def marks(line: str, words: Collection[str]) -> list[tuple[int, int]]:
     """Start and end of each run of asked words in `line`, neighbours joined (`parseJson` is one)."""
     found: list[tuple[int, int]] = []
     for match in word_pattern(line).finditer(line):
-        if match[0].lower() not in words:
-            continue
-        start, end = match.span()
-        if found and line[found[-1][1] : start] in ("", "_"):
-            start = found.pop()[0]
-        found.append((start, end))
+        for start, end in _marked(match[0].lower(), match.start(), words):
+            if found and (start < found[-1][1] or line[found[-1][1] : start] in ("", "_")):
+                start = found.pop()[0]
+            found.append((start, end))
     return found
 
 
-def focus(lines: Sequence[str], name: str, symbols: Sequence[str], words: Collection[str]) -> Focus:
+def _marked(word: str, start: int, words: Collection[str]) -> list[tuple[int, int]]:
+    """Start and end of what of a word at `start` was asked for: all of it, or parts."""
+    if word in words:
+        return [(start, start + len(word))]
+    asked = [part for part in unspaced_parts(word) if part in words]
+    spans = {(at, at + len(part)) for part in asked for at in range(len(word)) if word.startswith(part, at)}
+    return sorted((start + first, start + end) for first, end in spans)
+
+
+def focus(
+    lines: Sequence[str],
+    name: str,
+    symbols: Sequence[str],
+    words: Collection[str],
+    *,
+    asked: str = "",
+    symbol_lines: Sequence[int] = (),
+) -> Focus:
     """Which of the `symbols` that `lines` define is the one asked for; the first when the words do not tell.
+
+    asked: the one that the question names, "" for none.  symbol_lines: the line that defines each, an index;
+    where that no longer names it, since the file has changed, it is looked for.
 
     Small neighbours share a hit, and its own `name` is that of the first of them. A piece of a long
     definition does not define its name, and shows the line that holds most of the words.
     """
+    known = dict(zip(symbols, symbol_lines, strict=False))
+    places = {symbol: _line_of(lines, symbol, known.get(symbol)) for symbol in symbols}
     if tuple(symbols) == (name,):  # nothing to choose from
-        line = defining_line(lines, name)
+        line = places[name]
         return Focus(name, line, _with_preamble(lines, line), len(lines))
     held = [_held(line, words) for line in lines]
-    places = {symbol: defining_line(lines, symbol) for symbol in symbols}
     starts = sorted({_with_preamble(lines, line) for line in places.values()})
     found = []
     for symbol, line in places.items():
         end = next((start for start in starts if start > line), len(lines))
         found.append(Focus(symbol, line, _with_preamble(lines, line), end))
+        if symbol == asked:
+            return found[-1]
     inside = [frozenset().union(*held[place.first : place.end]) for place in found]
     if name not in places:
         rest = [n for n in range(len(lines)) if not any(place.first <= n < place.end for place in found)]
@@ -88,6 +111,12 @@ def focus(lines: Sequence[str], name: str, symbols: Sequence[str], words: Collec
         for place, words_inside in zip(found, inside, strict=True)
     ]
     return found[worths.index(max(worths))]
+
+
+def _line_of(lines: Sequence[str], symbol: str, known: int | None) -> int:
+    if known is not None and known < len(lines) and name_at(lines[known], last_name(symbol)) >= 0:
+        return known
+    return defining_line(lines, symbol)
 
 
 def defining_line(lines: Sequence[str], symbol: str) -> int:
@@ -160,5 +189,6 @@ def _with_preamble(lines: Sequence[str], line: int) -> int:
 
 
 def _held(text: str, words: Collection[str]) -> frozenset[str]:
-    found = word_pattern(text).findall(text)
-    return frozenset(word for match in found if (word := match.lower()) in words)
+    found = [match.lower() for match in word_pattern(text).findall(text)]
+    parts = (part for word in found for part in unspaced_parts(word))
+    return frozenset(word for word in (*found, *parts) if word in words)

@@ -10,11 +10,18 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from modstar_lsp import __version__
-from modstar_lsp.server.child import Child, trusted_path
+from modstar_lsp.background.child import Child
+from modstar_lsp.background.stuck import end_when_stuck
+from modstar_lsp.errors import ModstarError
+from modstar_lsp.installation import packages_missing
 from modstar_lsp.startup import hasten_numpy
+from modstar_lsp.trusted_path import keep_to_trusted_path
+
+if TYPE_CHECKING:
+    from modstar_lsp.server.root import Launch
 
 PROGRAM = "modstar-lsp"
 
@@ -26,8 +33,8 @@ _SWITCH_SECONDS = 0.001
 
 def main() -> NoReturn:
     """Serve one client until it says so or is gone."""
-    arguments = _parser().parse_args()
-    sys.path[:] = trusted_path()
+    keep_to_trusted_path()
+    arguments = make_parser().parse_args()
     hasten_numpy()
     sys.setswitchinterval(_SWITCH_SECONDS)
     # It loads what indexing needs while this process loads what the protocol needs: 0.3 s on another core.
@@ -36,13 +43,16 @@ def main() -> NoReturn:
     try:
         _load_protocol()
     except ImportError as error:
-        print(f"{PROGRAM}: {error.name} is missing: pip install 'modstar[lsp]'", file=sys.stderr)
-        sys.exit(2)
+        _fail(packages_missing(error))
     from modstar_lsp.server.root import Launch
     from modstar_lsp.server.server import Server
     from modstar_lsp.server.transport import serve_socket
 
-    server = Server(Launch(arguments.index_dir, arguments.bundle, arguments.exit), spare)
+    launch = Launch(arguments.index_dir, arguments.bundle, arguments.exit)
+    if arguments.check:
+        _check(launch, spare)
+    server = Server(launch, spare)
+    end_when_stuck()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: server.leave(128 + number))
@@ -55,6 +65,27 @@ def main() -> NoReturn:
     else:
         _serve_pipe(server)
     server.leave(0)
+
+
+def _check(launch: Launch, spare: Child) -> NoReturn:
+    """Say whether everything works, in one line."""
+    from modstar_lsp.server.check import check
+
+    try:
+        found = check(launch, spare)
+    except ImportError as error:
+        _fail(packages_missing(error))
+    except ModstarError as error:
+        _fail(str(error))
+    except Exception as error:
+        _fail(f"unexpected {type(error).__name__}: {error}")
+    print(f"{PROGRAM} {__version__}: {found}")
+    sys.exit(0)
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"{PROGRAM}: {' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _load_protocol() -> None:
@@ -87,7 +118,8 @@ def _serve_pipe(server: Any) -> None:
     serve(server, sys.stdin.buffer, target)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """What the command line may hold."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Semantic code search for editors: a language server on standard input and output.",
@@ -96,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
+    add("--check", action="store_true", help="try everything that the server needs, say so, and exit")
     transport = parser.add_mutually_exclusive_group()
     transport.add_argument("--stdio", action="store_true", help="standard input and output (the default)")
     transport.add_argument("--tcp", type=_address, metavar="[HOST:]PORT", help="wait for one client there")

@@ -15,8 +15,8 @@ Encoding = Literal["utf-8", "utf-16", "utf-32"]
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 
 #: (line, character), both from 0, the character in the client's code units.
-Place = tuple[int, int]
-Span = tuple[Place, Place]
+Position = tuple[int, int]
+Span = tuple[Position, Position]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 # How lines begin that speak about a name rather than define it: comments and decorators.
@@ -71,6 +71,7 @@ class Lines:
 
     @property
     def count(self) -> int:
+        """How many lines there are, at least one."""
         return len(self.lines)
 
     def contents(self, first: int, last: int) -> list[str]:
@@ -81,22 +82,22 @@ class Lines:
         """Lines first..last (from 1, inclusive) joined by ``\\n``, without the last one's end."""
         return "\n".join(self.contents(first, last))
 
-    def index(self, place: Place, encoding: Encoding) -> tuple[int, int]:
-        """(line, index in that line) of a place, brought into the text."""
-        line, character = place
+    def index(self, position: Position, encoding: Encoding) -> tuple[int, int]:
+        """(line, index in that line) of a position, brought into the text."""
+        line, character = position
         if line < 0:
             return 0, 0
         if line >= self.count:
             return self.count - 1, len(content(self.lines[-1]))
         return line, column(self.lines[line], character, encoding)
 
-    def offset(self, place: Place, encoding: Encoding) -> int:
-        """The index in the text of a place."""
-        line, at = self.index(place, encoding)
+    def offset(self, position: Position, encoding: Encoding) -> int:
+        """The index in the text of a position."""
+        line, at = self.index(position, encoding)
         return sum(map(len, self.lines[:line])) + at
 
-    def place(self, offset: int, encoding: Encoding) -> Place:
-        """The place of an index in the text. Between ``\\r`` and ``\\n`` it is the end of the line."""
+    def position(self, offset: int, encoding: Encoding) -> Position:
+        """The position of an index in the text. Between ``\\r`` and ``\\n`` it is the end of the line."""
         for number, line in enumerate(self.lines):
             if offset < len(line) or number == self.count - 1:
                 return number, units(content(line)[: max(offset, 0)], encoding)
@@ -141,6 +142,7 @@ class Buffer(Lines):
 
     @property
     def whole_text(self) -> str:
+        """All lines with their ends, as one text."""
         return "".join(self.lines)
 
     def replace(self, span: Span | None, text: str, encoding: Encoding) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
     from modstar_lsp.server.root import Root
-    from modstar_lsp.server.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Bar:
 class ProgressBars:
     """Shows what the folders do to a client that can show it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: LanguageServer) -> None:
         self._server = server
         self._bars: dict[str, Bar] = {}
         self._count = 0

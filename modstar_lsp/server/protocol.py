@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from modstar_lsp.errors import ModstarError
-from modstar_lsp.server.positions import Place, Span
+from modstar_lsp.server.positions import Position, Span
+from modstar_lsp.server.settings import MAX_BUDGET
 
 SEARCH = "modstar/search"
 SIMILAR = "modstar/similar"
@@ -35,14 +36,14 @@ class InvalidParams(ModstarError):
     """Params that do not fit: one line saying what was expected."""
 
 
-class Snippet(NamedTuple):
+class ClientSnippet(NamedTuple):
     """Some consecutive lines of a hit; start_line counts from 0, as in a range."""
 
     text: str
     start_line: int
 
 
-class Hit(NamedTuple):
+class ClientHit(NamedTuple):
     """One place that answers, in the client's terms. selection_range: where its symbol stands."""
 
     uri: str
@@ -57,7 +58,7 @@ class Hit(NamedTuple):
     rank: int
     exit: int
     unsaved: bool
-    snippet: Snippet
+    snippet: ClientSnippet
 
 
 class Coverage(NamedTuple):
@@ -73,27 +74,34 @@ class Coverage(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a question found. closest: when nothing is good enough, the best of the rest.  took: ms."""
+    """What a question found. closest: when nothing is good enough, the best of the rest.  took: ms.
 
-    hits: tuple[Hit, ...] = ()
-    closest: Hit | None = None
+    did_you_mean: then, a name that is defined and that one in the question may be a typing error of.
+    """
+
+    hits: tuple[ClientHit, ...] = ()
+    closest: ClientHit | None = None
     coverage: Coverage = Coverage()
     message: str = ""
     took: float = 0.0
+    did_you_mean: str = ""
 
 
 class Filters(NamedTuple):
-    """What bounds a search. None: as the settings say."""
+    """What bounds a search. None: as the settings say. budget: milliseconds, see docs/protocol.md."""
 
     limit: int | None = None
     languages: tuple[str, ...] = ()
     globs: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     min_score: float | None = None
+    budget: int | None = None
     snippet_lines: int = DEFAULT_SNIPPET_LINES
 
 
 class SearchRequest(NamedTuple):
+    """A question in words; see docs/protocol.md."""
+
     query: str
     filters: Filters = Filters()
 
@@ -103,9 +111,8 @@ class SimilarRequest(NamedTuple):
 
     uri: str | None = None
     range: Span | None = None
-    position: Place | None = None
+    position: Position | None = None
     text: str | None = None
-    language: str | None = None
     filters: Filters = Filters()
 
 
@@ -122,17 +129,19 @@ def wire(value: Any) -> Any:
         }
         if value.closest is not None:
             answer["closest"] = _wire_hit(value.closest)
+        if value.did_you_mean:
+            answer["didYouMean"] = value.did_you_mean
         if value.message:
             answer["message"] = value.message
         return answer
-    if isinstance(value, Hit):
+    if isinstance(value, ClientHit):
         return _wire_hit(value)
     if isinstance(value, Coverage):
         return {**value._asdict(), "share": round(value.share, 4), "deepened": round(value.deepened, 4)}
     return value
 
 
-def _wire_hit(hit: Hit) -> dict[str, Any]:
+def _wire_hit(hit: ClientHit) -> dict[str, Any]:
     return {
         "uri": hit.uri,
         "range": wire_range(hit.range),
@@ -178,7 +187,7 @@ def search_request(params: Any) -> SearchRequest:
 def similar_request(params: Any) -> SimilarRequest:
     """The params of modstar/similar. Raises InvalidParams."""
     given = _object(params, SIMILAR)
-    text, language = (_optional(given, key, str, "a string", SIMILAR) for key in ("text", "language"))
+    text = _optional(given, "text", str, "a string", SIMILAR)
     document = _optional(given, "textDocument", Mapping, "an object", SIMILAR)
     uri = None if document is None else document.get("uri")
     if document is not None and not isinstance(uri, str):
@@ -189,7 +198,7 @@ def similar_request(params: Any) -> SimilarRequest:
         raise InvalidParams(f"{SIMILAR}: needs text, or textDocument with a range or a position")
     if text is None and span is None and position is None:
         raise InvalidParams(f"{SIMILAR}: textDocument needs a range or a position")
-    return SimilarRequest(uri, span, position, text, language, _filters(given, SIMILAR))
+    return SimilarRequest(uri, span, position, text, _filters(given, SIMILAR))
 
 
 def trusted(params: Any) -> bool:
@@ -214,7 +223,7 @@ def read_range(value: Any, where: str) -> Span:
     return (start, end) if start <= end else (end, start)
 
 
-def _place(value: Any, where: str) -> Place:
+def _place(value: Any, where: str) -> Position:
     line, character = (
         value.get(key) if isinstance(value, Mapping) else None for key in ("line", "character")
     )
@@ -232,6 +241,7 @@ def _filters(given: Mapping[str, Any], method: str) -> Filters:
         globs=_strings(given, "globs", method),
         folders=_strings(given, "folders", method),
         min_score=_share(given, "minScore", method),
+        budget=_whole(given, "budget", 0, MAX_BUDGET, method),
         snippet_lines=_default(
             _whole(given, "snippetLines", 0, MAX_SNIPPET_LINES, method), DEFAULT_SNIPPET_LINES
         ),

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modstar_lsp.errors import ModstarError, QueryError, StoreError
-from modstar_lsp.server.child import DIED, Child, Event
-from modstar_lsp.server.protocol import Coverage, Hit
+from modstar_lsp.background.child import DIED, Child, Event
+from modstar_lsp.errors import ModstarError, StoreError, WorkspaceError
+from modstar_lsp.files.kinds import MAX_BYTES
+from modstar_lsp.server.protocol import ClientHit, Coverage
+from modstar_lsp.server.settings import Settings
 from modstar_lsp.server.texts import Texts
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
-    from modstar_lsp.index import Index, View
-    from modstar_lsp.search import Options, Results
-    from modstar_lsp.server.overlay import Documents, Overlay
-    from modstar_lsp.server.settings import Settings
+    from modstar_lsp.index import DamagedIndex, Snapshot
+    from modstar_lsp.search import Options
+    from modstar_lsp.server.documents import Documents, UnsavedDocuments
     from modstar_lsp.workspace import Workspace
+    from modstar_lsp.workspace.question import Question
 
 # Jobs of the child without which there is nothing to ask.
 _VITAL = ("open", "refresh", "clear")
@@ -47,12 +48,12 @@ _TYPING_SECONDS = 1.0
 class Launch(NamedTuple):
     """What the command line decided, and nothing else can.
 
-    index_dir, bundle: None for the defaults.  exit: the deepest exit to use, None for all of the bundle's.
+    index_dir, bundle: None for the defaults.  deepest: the deepest exit to use, None for all of the bundle's.
     """
 
     index_dir: Path | None = None
     bundle: Path | None = None
-    exit: int | None = None
+    deepest: int | None = None
 
 
 class Work(NamedTuple):
@@ -71,19 +72,17 @@ class Look(NamedTuple):
     indexed: int = 0
     share: float = 0.0
     chunks: int = 0
-    exits: tuple[tuple[int, int], ...] = ()  # (exit, chunks)
+    exits: tuple[tuple[int, int], ...] = ()  # (depth, chunks)
     bytes: int = 0
 
 
-class Found(NamedTuple):
+class FolderAnswer(NamedTuple):
     """What one folder answers."""
 
-    hits: tuple[Hit, ...] = ()
-    closest: Hit | None = None
+    hits: tuple[ClientHit, ...] = ()
+    closest: ClientHit | None = None
     message: str = ""
-
-
-Ask = Callable[["View", "Encoder", "Options"], "Results"]
+    did_you_mean: str = ""
 
 
 class Root:
@@ -108,9 +107,10 @@ class Root:
         self.folder = folder
         self.launch = launch
         self.message = ""
+        self.left_out = ""  # see Workspace.left_out
         self.work: Work | None = None
         self.paused = False
-        self.overlay: Overlay | None = None
+        self.unsaved: UnsavedDocuments | None = None
         self.texts = Texts(folder)
         self._documents = documents
         self._encoder = encoder
@@ -130,7 +130,6 @@ class Root:
         self.question_exit = 0
         self._clearing = False
         self._workspace: Workspace | None = None
-        self._index: Index | None = None
         self._open_lock = Lock()
         self._look = Look()
         self._looking = False
@@ -144,14 +143,17 @@ class Root:
 
     @property
     def is_started(self) -> bool:
+        """Whether a child indexes the folder."""
         return self._child is not None
 
     @property
     def exits(self) -> list[int]:
         """The exits that the index is deepened to, in order."""
-        depths = [exit.depth for exit in self._encoder().bundle.exits]
+        depths = [one.depth for one in self._encoder().bundle.exits]
         return [
-            depth for depth in depths if depth and (self.launch.exit is None or depth <= self.launch.exit)
+            depth
+            for depth in depths
+            if depth and (self.launch.deepest is None or depth <= self.launch.deepest)
         ]
 
     def take_news(self) -> bool:
@@ -172,11 +174,11 @@ class Root:
         loop = asyncio.get_running_loop()
         mine = self._child
 
-        def hear(event: Event) -> None:
+        def on_event(event: Event) -> None:
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self._hear, mine, event)
+                loop.call_soon_threadsafe(self._on_event, mine, event)
 
-        mine.listen(hear)
+        mine.listen(on_event)
         base, bundle = self.launch.index_dir, self.launch.bundle
         mine.send(
             "open",
@@ -195,15 +197,24 @@ class Root:
         return {
             "include": list(self._settings.index_include),
             "exclude": list(self._settings.index_exclude),
+            "max_file_bytes": self._settings.index_max_file_bytes,
             "share": self._settings.background_share,
             "deepen": self._settings.background_deepen,
-            "exit": self.launch.exit,
+            "exit": self.launch.deepest,
             "on_battery": self._settings.background_on_battery,
         }
 
-    def _globs(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        settings = self._settings
-        return (settings.index_include, settings.index_exclude) if settings is not None else ((), ())
+    def _bounds(self) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+        settings = self._settings or Settings()
+        return settings.index_include, settings.index_exclude, self._max_file_bytes()
+
+    def _max_file_bytes(self) -> int:
+        """What the index was made with: by these settings, or by whoever was asked to let larger files in."""
+        most = self._settings.index_max_file_bytes if self._settings is not None else MAX_BYTES
+        try:
+            return max(most, self._workspace.max_file_bytes) if self._workspace is not None else most
+        except StoreError:
+            return most
 
     def follow(self, settings: Settings) -> None:
         """Take new settings."""
@@ -211,8 +222,8 @@ class Root:
         self._settings = settings
         if self._child is not None and self._child_settings() != before:
             self._child.send("settings", **self._child_settings())
-            if self.overlay is not None:
-                self.overlay.reconsider()
+            if self.unsaved is not None:
+                self.unsaved.reconsider()
 
     def pause(self) -> None:
         """Stop indexing until `resume`; questions are answered from what is known."""
@@ -221,6 +232,7 @@ class Root:
         self._changed(self)
 
     def resume(self) -> None:
+        """Go on indexing after `pause`."""
         self.paused = False
         self._send("resume")
         self._changed(self)
@@ -265,9 +277,9 @@ class Root:
             self._typed = now
             self._send("typing")
 
-    def _send(self, deed: str, **details: Any) -> None:
+    def _send(self, command: str, **details: Any) -> None:
         if self._child is not None:
-            self._child.send(deed, **details)
+            self._child.send(command, **details)
 
     def close(self) -> Child | None:
         """Let go of everything at once; the child, which may take a moment to be gone."""
@@ -282,7 +294,7 @@ class Root:
 
     # -- what the child says
 
-    def _hear(self, child: Child, event: Event) -> None:
+    def _on_event(self, child: Child, event: Event) -> None:
         if child is not self._child:
             return  # an earlier one
         kind, job = event["event"], event.get("job", "")
@@ -300,12 +312,13 @@ class Root:
             self.work = None
             if job == "refresh":
                 self.message = event["notice"]
+                self.left_out = event["left_out"]
                 if event["complete"]:
                     self._news |= not self._indexed_once or event["changed"] > 0
                     self._indexed_once = True
                     self._ready_due = True
-                    if self.overlay is not None:
-                        self.overlay.reconsider()  # ignore rules may be among what changed
+                    if self.unsaved is not None:
+                        self.unsaved.reconsider()  # ignore rules may be among what changed
                 elif not self.paused:
                     self._state = "indexing"
             elif job == "graph":
@@ -319,11 +332,11 @@ class Root:
             if job in _VITAL:
                 self.work, self._state = None, "failed"
         elif kind == DIED:
-            self._bury()
+            self._child_died()
         self.look()
         self._changed(self)
 
-    def _bury(self) -> None:
+    def _child_died(self) -> None:
         """The child ended unasked, killed for its memory perhaps. That is no reason to give up at once."""
         self._child, self.work = None, None
         now = time.monotonic()
@@ -353,9 +366,9 @@ class Root:
             self._look_again_at = time.monotonic() + took * _LOOK_SHARE
             if differs:
                 self._changed(self)
-            if (exit := self._useful_exit()) != self._loading_exit:
-                self._loading_exit = exit
-                self._in_pool(self._load_exit, exit)
+            if (depth := self._useful_exit()) != self._loading_exit:
+                self._loading_exit = depth
+                self._in_pool(self._load_exit, depth)
         if self._look_due:
             self.look()
         elif self._ready_due and self._child is not None:  # now that the numbers are those of the whole
@@ -375,9 +388,9 @@ class Root:
                         self._look = Look(
                             snapshot.generation,
                             len(snapshot.paths),
-                            snapshot.coverage,
+                            snapshot.indexed_share,
                             snapshot.n,
-                            tuple(sorted(status.coverage.items())),
+                            tuple(sorted(status.depths.items())),
                             status.bytes,
                         )
             except StoreError:
@@ -389,34 +402,38 @@ class Root:
         if self._workspace is not None or self._state == "off":
             return self._workspace
         from modstar_lsp.files import is_allowed
-        from modstar_lsp.index import Index, index_folder
-        from modstar_lsp.server.overlay import Overlay
+        from modstar_lsp.server.documents import UnsavedDocuments
         from modstar_lsp.workspace import Workspace
 
         with self._open_lock:
             if self._workspace is None:
                 encoder = self._encoder()
                 folder = self.folder.resolve()
-                base = self.launch.index_dir
-                try:
-                    index = Index.open(index_folder(folder, base), folder, encoder.bundle, write=False)
-                except StoreError:
-                    return None
-                self.overlay = Overlay(
+                unsaved = UnsavedDocuments(
                     self.folder,
                     self._documents,
                     encoder,
-                    lambda path: is_allowed(folder, path, *self._globs()),
+                    self._max_file_bytes,
+                    lambda path: is_allowed(folder, path, *self._bounds()),
                 )
-                self._index = index
-                self._workspace = Workspace(folder, index, encoder, base)
+                try:
+                    workspace = Workspace.open(
+                        folder,
+                        index_dir=self.launch.index_dir,
+                        encoder=encoder,
+                        unsaved=unsaved,
+                        write=False,
+                    )
+                except (StoreError, WorkspaceError):
+                    return None
+                self.unsaved, self._workspace = unsaved, workspace
             return self._workspace
 
     def _load_graph(self) -> None:
         """Have the graph of a large index ready before the questions come. For any thread."""
-        if self._index is not None:
+        if self._workspace is not None:
             with suppress(StoreError):
-                self._index.load_graph()
+                self._workspace.load_graph()
 
     @property
     def coverage(self) -> Coverage:
@@ -435,8 +452,8 @@ class Root:
             files = round(look.indexed / share) if share else left
         if state == "ready":
             share = 1.0
-        deepest = max((exit for exit, _ in look.exits), default=0)
-        at_deepest = sum(chunks for exit, chunks in look.exits if exit == self._target())
+        deepest = max((depth for depth, _ in look.exits), default=0)
+        at_deepest = sum(chunks for depth, chunks in look.exits if depth == self._target())
         return Coverage(
             state=state,
             files=max(files, look.indexed),
@@ -448,19 +465,16 @@ class Root:
         )
 
     def _useful_exit(self) -> int:
-        """The deepest exit that half of the chunks have reached: there a question is embedded best, too."""
-        reached = 0
-        for exit, chunks in reversed(self._look.exits):
-            reached += chunks
-            if 2 * reached >= self._look.chunks:
-                return exit if self.launch.exit is None else min(exit, self.launch.exit)
-        return 0
+        from modstar_lsp.workspace import useful_exit
 
-    def _load_exit(self, exit: int) -> None:
+        depth = useful_exit(self._look.exits)
+        return depth if self.launch.deepest is None else min(depth, self.launch.deepest)
+
+    def _load_exit(self, depth: int) -> None:
         """Have an exit loaded before a question needs it, which takes 0.3 s. For any thread."""
         with suppress(ModstarError):
-            self._encoder().encode(["warm up"], exit, "query")
-            self.question_exit = exit
+            self._encoder().encode(["warm up"], depth, "query")
+            self.question_exit = depth
 
     def _target(self) -> int:
         """The exit that all chunks will have in the end."""
@@ -468,14 +482,17 @@ class Root:
 
     @property
     def generation(self) -> int:
+        """The generation of the index that was last looked at; it grows with every commit."""
         return self._look.generation
 
     @property
     def bytes(self) -> int:
+        """How many bytes the index takes on disk, as far as was last looked."""
         return self._look.bytes
 
     @property
     def pid(self) -> int | None:
+        """The number of the child's process, None without one."""
         return None if self._child is None else self._child.pid
 
     @property
@@ -490,72 +507,45 @@ class Root:
 
     @property
     def knows_nothing_yet(self) -> bool:
+        """Whether no file is known so far, but some soon may be."""
         return self.is_getting_better and not self._look.chunks
 
-    def ask(self, ask: Ask, options: Options, describe: Callable[[View, Overlay, Results], Found]) -> Found:
-        """Puts a question to the index and the documents over it. For any thread."""
-        from modstar_lsp.index import DamagedIndex
+    def ask(
+        self,
+        question: Question,
+        options: Options,
+        snippet_lines: int,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> FolderAnswer:
+        """Puts a question to the index and the documents over it. For any thread. Raises ModstarError.
 
-        workspace = self.workspace()
-        overlay = self.overlay
-        if workspace is None or overlay is None or self._clearing:
-            return Found(message=self.message)
-        try:
-            with workspace.snapshot() as snapshot:
-                if snapshot.generation != self._look.generation:  # the answer says how much it knew
-                    self._look = self._look._replace(
-                        indexed=len(snapshot.paths), share=snapshot.coverage, chunks=snapshot.n
-                    )
-                view = overlay.over(snapshot)
-                return describe(view, overlay, ask(view, workspace.encoder, options))
-        except DamagedIndex as error:
-            self._rebuild()
-            return Found(message=str(error))
-        except QueryError as error:
-            return Found(message=str(error))
-        except StoreError as error:
-            return Found(message=str(error))
+        cancelled: ends the last stage's reading early.
+        """
+        from modstar_lsp.server.hits import Describer
 
-    def _rebuild(self) -> None:
+        workspace, unsaved = self.workspace(), self.unsaved
+        if workspace is None or unsaved is None or self._clearing:
+            return FolderAnswer(message=self.message)
+
+        def answer(snapshot: Snapshot) -> FolderAnswer:
+            if snapshot.generation != self._look.generation:  # the answer says how much it knew
+                self._look = self._look._replace(
+                    indexed=len(snapshot.paths), share=snapshot.indexed_share, chunks=snapshot.n
+                )
+            view = workspace.view(snapshot)
+            results = workspace.put(question, view, options, cancelled)
+            describer = Describer(
+                self.texts, self.uri, unsaved, self._documents.encoding, question.words(), snippet_lines
+            )
+            return FolderAnswer(*describer.hits(results, view), results.note, results.did_you_mean)
+
+        return workspace.read(answer, self._rebuild)
+
+    def _rebuild(self, error: DamagedIndex) -> bool:
+        """Has the child make the index anew, which takes longer than a question waits."""
         now = time.monotonic()
         if now - self._rebuilt > _REBUILD_SECONDS:
             self._rebuilt = now
             self._send("clear")
             self._send("refresh")
-
-
-def exits_of(view: View) -> Callable[[str, int], int]:
-    """Tells at which exit the chunk that starts at a line of a file was embedded."""
-    exits = view.exits
-    if not len(exits) or exits.min() == exits.max():
-        only = int(exits[0]) if len(exits) else 0
-        return lambda path, line: only
-
-    def exit_at(path: str, line: int) -> int:
-        file = bisect_left(view.paths, path)
-        rows = range(bisect_left(view.file_of, file), bisect_right(view.file_of, file))
-        inside = exits[rows.start : rows.stop]
-        if len(inside) and inside.min() == inside.max():
-            return int(inside[0])
-        starts = [chunk.start_line for chunk in view.chunks(rows)]
-        return int(inside[starts.index(line)]) if line in starts else 0
-
-    return exit_at
-
-
-def resident_bytes(pid: int | None) -> int:
-    """The memory that a process holds, 0 where nobody can tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        pass
-    if pid != os.getpid():
-        return 0
-    try:
-        import resource
-        import sys
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return False

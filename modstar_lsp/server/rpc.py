@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
+from typing import Protocol as Interface
 
 from lsprotocol import types
 from pygls.exceptions import (
     JsonRpcException,
+    JsonRpcInternalError,
     JsonRpcInvalidParams,
     JsonRpcInvalidRequest,
+    JsonRpcMethodNotFound,
     JsonRpcServerNotInitialized,
 )
-from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.server.protocol import InvalidParams
-
-if TYPE_CHECKING:
-    from modstar_lsp.server.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,22 @@ _RAW = frozenset(
         types.WORKSPACE_EXECUTE_COMMAND,
     }
 )
+# Bytes of a message whose types are built, 30 µs for each of its values: no client sends as many.
+_MAX_TYPED_BYTES = 1 << 20
+# Of one no larger than this all that is wrong is looked for, to tell where it is: 3 ms for each finding.
+_DETAILED_BYTES = 2_000
+
+
+def quick_converter() -> Any:
+    """pygls' converter, but that it stops at the first thing that does not fit."""
+    converter: Any = default_converter()
+    converter.detailed_validation = False  # what structures a type is made when that first comes
+    return converter
+
+
+@functools.cache
+def _detailed_converter() -> Any:
+    return default_converter()
 
 
 class RequestFailed(JsonRpcException):
@@ -44,19 +61,43 @@ class RequestFailed(JsonRpcException):
     CODE = types.LSPErrorCodes.RequestFailed.value
 
 
+class Handlers(Interface):
+    """What the protocol hands on to the server without pygls in between."""
+
+    def document_opened(self, params: Any) -> None:
+        """params: of textDocument/didOpen. Raises InvalidParams."""
+
+    def document_changed(self, params: Any) -> None:
+        """params: of textDocument/didChange. Raises InvalidParams."""
+
+    def document_closed(self, params: Any) -> None:
+        """params: of textDocument/didClose. Raises InvalidParams."""
+
+    async def execute(self, command: str, arguments: list[Any]) -> None:
+        """Carry out a command. Raises InvalidParams."""
+
+    def leave(self, status: int) -> NoReturn:
+        """End the process at once with this exit status."""
+
+
 class Protocol(LanguageServerProtocol):
     """Requests of our own, and the frequent notifications, reach their handlers as the JSON they are."""
 
-    _server: Server  # type: ignore[assignment]
+    _server: Handlers  # type: ignore[assignment]
+    _size = 0  # of the message being handled
 
     # -- messages in
 
-    def receive(self, data: Any) -> None:
-        """Handle a message, whatever it is."""
+    def receive(self, data: Any, size: int) -> None:
+        """Handle a message, whatever it is. size: in bytes."""
+        self._size = size
         try:
             self._receive(data)
         except Exception:
             log.exception("a message could not be handled")
+            asked = data.get("id") if isinstance(data, dict) and "method" in data else None
+            if isinstance(asked, str | int):
+                self._refuse(asked, JsonRpcInternalError("the request could not be handled"))
 
     def _receive(self, data: Any) -> None:
         method, asked = (data.get("method"), data.get("id")) if isinstance(data, dict) else (None, None)
@@ -70,6 +111,8 @@ class Protocol(LanguageServerProtocol):
             self._refuse(asked, JsonRpcInvalidRequest("method must be a string"))
         elif asked is None:
             self._receive_notification(method, data)
+        elif method == types.CANCEL_REQUEST:
+            self._refuse(asked, JsonRpcMethodNotFound(f"{method} is a notification"))
         elif self._shutdown:
             self._refuse(asked, JsonRpcInvalidRequest("the server is shutting down"))
         elif self._workspace is None and method != types.INITIALIZE:
@@ -111,13 +154,21 @@ class Protocol(LanguageServerProtocol):
             if "id" in data:
                 return JsonRPCRequestMessage(data["id"], method, self.VERSION, params)
             return JsonRPCNotification(method, self.VERSION, params)
+        if self._size > _MAX_TYPED_BYTES:
+            return f"larger than {_MAX_TYPED_BYTES // 1024} kB"
         try:
             return self.structure_message(data)
         except JsonRpcException as error:
-            return _first_problem(error.__cause__)
+            problem = error.__cause__
+        if self._size <= _DETAILED_BYTES:
+            try:
+                _detailed_converter().structure(data, self.get_message_type(method))
+            except Exception as error:
+                problem = error
+        return _first_problem(problem)
 
-    def _refuse(self, id: str | int | None, error: JsonRpcException) -> None:
-        body = {"jsonrpc": "2.0", "id": id, "error": {"code": error.code, "message": error.message}}
+    def _refuse(self, request: str | int | None, error: JsonRpcException) -> None:
+        body = {"jsonrpc": "2.0", "id": request, "error": {"code": error.code, "message": error.message}}
         self._send_data(body)
 
     def refuse_unreadable(self) -> None:
@@ -147,18 +198,22 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: Any) -> None:
+        """pygls would keep the documents itself. What is wrong with `params` goes to the log."""
         self._heed(self._server.document_opened, params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: Any) -> None:
+        """See `lsp_text_document__did_open`."""
         self._heed(self._server.document_changed, params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: Any) -> None:
+        """See `lsp_text_document__did_open`."""
         self._heed(self._server.document_closed, params)
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     async def lsp_workspace__execute_command(self, params: Any) -> None:  # type: ignore[override]
+        """pygls would call each command with its arguments spread. Raises JsonRpcInvalidParams."""
         if not isinstance(params, Mapping) or not isinstance(params.get("command"), str):
             raise JsonRpcInvalidParams("workspace/executeCommand: command must be a string")
         arguments = params.get("arguments") or []
@@ -168,7 +223,13 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> None:  # type: ignore[override]
-        self._server.leave(0 if self._shutdown else 1)
+        """The status is 1 when the client did not ask for the end before, as the protocol has it."""
+        self._server.leave(self.exit_status)
+
+    @property
+    def exit_status(self) -> int:
+        """What the process ends with: 0 when it was told to end beforehand."""
+        return 0 if self._shutdown else 1
 
     @staticmethod
     def _heed(handler: Callable[[Any], None], params: Any) -> None:

@@ -7,26 +7,28 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
-from pygls.protocol import default_converter
 
 from modstar_lsp import __version__
+from modstar_lsp.background.child import Child
 from modstar_lsp.server import protocol
-from modstar_lsp.server.child import Child
-from modstar_lsp.server.features.actions import KIND, code_actions
+from modstar_lsp.server.features import actions, lenses, symbols
 from modstar_lsp.server.features.duplicates import Duplicates
-from modstar_lsp.server.features.lenses import code_lenses, resolve
 from modstar_lsp.server.features.similar_command import read_place, show_similar
-from modstar_lsp.server.features.symbols import workspace_symbols
+from modstar_lsp.server.handlers import handlers_of, handles
 from modstar_lsp.server.progress import ProgressBars
-from modstar_lsp.server.protocol import Answer, InvalidParams, wire
+from modstar_lsp.server.protocol import SEARCH, SIMILAR, STATUS, TRUST, Answer, InvalidParams, wire
 from modstar_lsp.server.root import Launch, Root
-from modstar_lsp.server.rpc import Protocol
+from modstar_lsp.server.rpc import Protocol, quick_converter
 from modstar_lsp.server.session import Session
 from modstar_lsp.server.settings import SECTION
+
+if TYPE_CHECKING:
+    import psutil
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 _CLIENT_SECONDS = 2.0
 # They offer to watch files, and then tell only of those that they write themselves.
 _WATCH_THEIR_OWN = ("helix",)
+# Between two looks whether the client's process is still there.
+_CLIENT_LOOK_SECONDS = 3.0
 # Between two notifications of the status.
 _STATUS_SECONDS = 0.25
 
@@ -49,7 +53,7 @@ class Server(LanguageServer):
             __version__,
             text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
             protocol_cls=Protocol,
-            converter_factory=default_converter,
+            converter_factory=quick_converter,
         )
         # Until the client has said who it is there is nothing in it.
         self.session = Session(launch, spare=spare)
@@ -65,10 +69,20 @@ class Server(LanguageServer):
         # Only who knows our messages gets our notifications: others would warn their user of them.
         self._client_knows_us = False
         self._client_watches = False
-        _register(self)
+        for method, options, handler in handlers_of(type(self)):
+            self.feature(method, options)(partial(handler, self))
+        for module in (actions, lenses, symbols):
+            for method, options, handler in handlers_of(module):
+                self.feature(method, options)(partial(self._in_session, handler))
+        for command in protocol.COMMANDS:
+            self.command(command)(lambda: None)  # named to the client; `execute` carries them out
+
+    async def _in_session(self, handler: Callable[..., Awaitable[Any]], params: Any) -> Any:
+        return await handler(self.session, params)
 
     # -- life
 
+    @handles(types.INITIALIZE)
     def initialize(self, params: types.InitializeParams) -> None:
         """Make the session; what takes time waits until the client is ready."""
         workspace, info = params.capabilities.workspace, params.client_info
@@ -88,8 +102,15 @@ class Server(LanguageServer):
             self.session.add_folder(uri, name)
         self.session.follow(self.options.get("settings"))
         self.session.in_pool(self.session.warm_up)
+        if params.process_id is not None:
+            import psutil
 
-    async def initialized(self) -> None:
+            # One that cannot be seen from the start is of another container or machine.
+            with contextlib.suppress(psutil.Error, ValueError, OverflowError):
+                self._end_with(psutil.Process(params.process_id))
+
+    @handles(types.INITIALIZED)
+    async def initialized(self, params: Any) -> None:
         """Ask for the settings, have files watched, start indexing."""
         for problem in self.session.problems:  # of the settings that came with initialize
             self._warn(problem)
@@ -159,40 +180,65 @@ class Server(LanguageServer):
         logging.shutdown()
         os._exit(status)
 
+    def _end_with(self, process: psutil.Process) -> None:
+        """End when the client's process is gone, though something else may hold its pipe open."""
+        if process.is_running() and process.status() != "zombie":
+            asyncio.get_running_loop().call_later(_CLIENT_LOOK_SECONDS, self._end_with, process)
+        else:
+            self.leave(1)
+
     def report_server_error(self, error: Exception, source: Any) -> None:
         # pygls would tell the user, who can do nothing about it; and when it cannot, try again without end.
+        """An error inside pygls goes to the log alone."""
         log.error("%s: %s", type(error).__name__, error)
 
     # -- documents
 
     def document_opened(self, params: Any) -> None:
+        """params: of textDocument/didOpen. Raises InvalidParams."""
         self._duplicates.opened(self.session.documents.open_raw(params))
 
     def document_changed(self, params: Any) -> None:
+        """params: of textDocument/didChange. Raises InvalidParams."""
         uri = self.session.documents.change_raw(params)
         self.session.typing(uri)
         self._duplicates.changed(uri)
 
     def document_closed(self, params: Any) -> None:
+        """params: of textDocument/didClose. Raises InvalidParams."""
         uri = _uri(params)
         self.session.documents.close(uri)
         self._duplicates.closed(uri)
 
+    @handles(types.TEXT_DOCUMENT_DID_SAVE)
     def document_saved(self, params: Any) -> None:
+        """params: of textDocument/didSave. Raises InvalidParams."""
         uri = _uri(params)
         self.session.documents.saved(uri)
         self.session.files_changed([uri])
         self._duplicates.saved(uri)
 
+    @handles(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def files_changed(self, params: Any) -> None:
+        """params: of workspace/didChangeWatchedFiles; what is no file in them is passed over."""
         changes = params.get("changes") if isinstance(params, Mapping) else None
         if isinstance(changes, list):
             uris = [change.get("uri") for change in changes if isinstance(change, Mapping)]
             self.session.files_changed([uri for uri in uris if isinstance(uri, str)])
 
+    @handles(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def folders_changed(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        """Folders of the workspace were closed or opened."""
+        for folder in params.event.removed:
+            self.session.remove_folder(folder.uri)
+        for folder in params.event.added:
+            self.session.add_folder(folder.uri, folder.name)
+
     # -- settings
 
+    @handles(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def settings_changed(self, params: Any) -> None:
+        """Ask the client for the settings, or take those in `params` when it cannot be asked."""
         workspace = self.client_capabilities.workspace
         if workspace and workspace.configuration:
             await self._pull_settings()
@@ -212,11 +258,15 @@ class Server(LanguageServer):
 
     # -- our own messages
 
+    @handles(SEARCH)
     async def search(self, params: Any) -> Any:
+        """modstar/search: an `Answer` as JSON. Raises InvalidParams."""
         self._client_knows_us = True
         return wire(await self.session.search(protocol.search_request(params), report=self._reporter(params)))
 
+    @handles(SIMILAR)
     async def similar(self, params: Any) -> Any:
+        """modstar/similar: an `Answer` as JSON. Raises InvalidParams."""
         self._client_knows_us = True
         request = protocol.similar_request(params)
         return wire(await self.session.similar(request, report=self._reporter(params)))
@@ -232,11 +282,15 @@ class Server(LanguageServer):
 
         return report
 
-    def status(self) -> dict[str, Any]:
+    @handles(STATUS)
+    async def status(self, params: Any) -> dict[str, Any]:
+        """modstar/status: a `Status` as JSON; see docs/protocol.md."""
         self._client_knows_us = True
         return self.session.status()
 
+    @handles(TRUST)
     def trust(self, params: Any) -> None:
+        """modstar/trust: whether the user trusts the workspace."""
         try:
             self.session.trust(protocol.trusted(params))
         except InvalidParams as error:
@@ -244,7 +298,7 @@ class Server(LanguageServer):
 
     async def execute(self, command: str, arguments: list[Any]) -> None:
         """A command of workspace/executeCommand. Raises InvalidParams."""
-        deeds = {
+        commands = {
             protocol.PAUSE: self.session.pause,
             protocol.RESUME: self.session.resume,
             protocol.REINDEX: self.session.reindex,
@@ -255,8 +309,8 @@ class Server(LanguageServer):
             task = asyncio.ensure_future(show_similar(self, self.session, *read_place(arguments)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif command in deeds:
-            deeds[command]()
+        elif command in commands:
+            commands[command]()
             self._changed(None)
         else:
             raise InvalidParams(f"there is no command {command!r}")
@@ -295,73 +349,6 @@ class Server(LanguageServer):
         if compared != self._status_sent:
             self._status_sent = compared
             self.protocol.notify(protocol.STATUS_CHANGED, status)
-
-
-def _register(server: Server) -> None:
-    """Name the handler of each message. pygls looks at their kinds: async ones can be cancelled."""
-    feature = server.feature
-
-    @feature(types.INITIALIZE)
-    def initialize(params: types.InitializeParams) -> None:
-        server.initialize(params)
-
-    @feature(types.INITIALIZED)
-    async def initialized(params: Any) -> None:
-        await server.initialized()
-
-    @feature(types.TEXT_DOCUMENT_DID_SAVE)
-    def saved(params: Any) -> None:
-        server.document_saved(params)
-
-    @feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
-    def files_changed(params: Any) -> None:
-        server.files_changed(params)
-
-    @feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
-    async def settings_changed(params: Any) -> None:
-        await server.settings_changed(params)
-
-    @feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def folders_changed(params: types.DidChangeWorkspaceFoldersParams) -> None:
-        for folder in params.event.removed:
-            server.session.remove_folder(folder.uri)
-        for folder in params.event.added:
-            server.session.add_folder(folder.uri, folder.name)
-
-    @feature(protocol.TRUST)
-    def trust(params: Any) -> None:
-        server.trust(params)
-
-    @feature(protocol.SEARCH)
-    async def search(params: Any) -> Any:
-        return await server.search(params)
-
-    @feature(protocol.SIMILAR)
-    async def similar(params: Any) -> Any:
-        return await server.similar(params)
-
-    @feature(protocol.STATUS)
-    async def status(params: Any) -> Any:
-        return server.status()
-
-    @feature(types.WORKSPACE_SYMBOL)
-    async def symbols(params: types.WorkspaceSymbolParams) -> Any:
-        return await workspace_symbols(server.session, params)
-
-    @feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[KIND]))
-    async def actions(params: types.CodeActionParams) -> Any:
-        return await code_actions(server.session, params)
-
-    @feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=True))
-    async def lenses(params: types.CodeLensParams) -> Any:
-        return await code_lenses(server.session, params)
-
-    @feature(types.CODE_LENS_RESOLVE)
-    async def lens(params: types.CodeLens) -> Any:
-        return await resolve(server.session, params)
-
-    for command in protocol.COMMANDS:
-        server.command(command)(lambda: None)  # named to the client; Server.execute carries them out
 
 
 def _folders(params: types.InitializeParams) -> list[tuple[str, str]]:

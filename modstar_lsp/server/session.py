@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -16,59 +16,36 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from modstar_lsp import __version__
-from modstar_lsp.errors import ModstarError
-from modstar_lsp.server.child import Child
-from modstar_lsp.server.overlay import Documents
+from modstar_lsp.background.child import Child
+from modstar_lsp.background.machine import resident_bytes
+from modstar_lsp.errors import ModstarError, QueryError
+from modstar_lsp.server.documents import Documents
+from modstar_lsp.server.inquiry import Inquiry, Report, coverage_of
 from modstar_lsp.server.positions import Encoding, Lines
 from modstar_lsp.server.protocol import (
     Answer,
-    Coverage,
     Filters,
-    Hit,
     InvalidParams,
     SearchRequest,
     SimilarRequest,
     wire,
 )
-from modstar_lsp.server.root import Found, Launch, Root, exits_of, resident_bytes
+from modstar_lsp.server.root import Launch, Root
 from modstar_lsp.server.settings import Settings, parse
 from modstar_lsp.server.uris import relative, to_path
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
-    from modstar_lsp.index import View
-    from modstar_lsp.search import Options, Results
-    from modstar_lsp.server.overlay import Overlay
+    from modstar_lsp.workspace.question import Question
 
 # Questions answered at the same time; more would only take the interpreter from each other.
 _WORKERS = 3
-# A first question waits so long for the first files to be known, looking so often.
-_FIRST_ANSWER_SECONDS = 3.0
-_FIRST_LOOK_SECONDS = 0.03
-# A question that finds nothing in a workspace that is indexed for the first time is asked again for so long.
-_NO_HITS_SECONDS = 1.2
-# A question with a token for partial results is kept open for better ones at most so long.
-_PARTIAL_SECONDS = 10.0
-_PARTIAL_LOOK_SECONDS = 0.25
+# When more files are said to have changed, all are looked at.
+_TOLD_FILES = 5_000
+# Each has a process of its own.
+_MOST_FOLDERS = 64
 # Ends of processes are waited for so long at the end.
 _CHILD_END_SECONDS = 0.3
-
-# What editors call languages that we call otherwise.
-_EDITOR_LANGUAGES = {
-    "typescript": ("typescript", "tsx"),
-    "typescriptreact": ("tsx",),
-    "javascriptreact": ("javascript",),
-    "shellscript": ("bash",),
-    "sh": ("bash",),
-    "zsh": ("bash",),
-    "cuda-cpp": ("cpp",),
-    "makefile": ("make",),
-    "jsonc": ("json",),
-    "objective-cpp": ("objective-c",),
-}
-
-Cancelled = Callable[[], bool]
-Report = Callable[[Answer], None]
 
 
 class Session:
@@ -147,7 +124,9 @@ class Session:
         )
         root.paused = self.paused
         self.roots.append(root)
-        if folder is None:
+        if len(self.roots) > _MOST_FOLDERS:
+            root.refuse(f"{uri}: no more than {_MOST_FOLDERS} folders are searched together")
+        elif folder is None:
             root.refuse(f"{uri}: only folders of this machine (file:) can be searched")
         elif self._started:
             self._start(root)
@@ -166,12 +145,14 @@ class Session:
             self._start(root)
 
     def _start(self, root: Root) -> None:
-        if root.is_started or to_path(root.uri) is None:
+        if root.is_started or to_path(root.uri) is None or root not in self.roots[:_MOST_FOLDERS]:
             return
         if not root.folder.is_dir():
             root.refuse(f"{root.folder}: no such folder", "failed")
             return
-        if root.folder.resolve() in (Path.home().resolve(), Path(root.folder.anchor)):
+        from modstar_lsp.workspace import is_a_lot
+
+        if is_a_lot(root.folder):
             root.refuse(f"{root.folder} is a lot to index: open the folder of a project")
             return
         if not self.trusted and self.settings.index_untrusted == "off":
@@ -232,21 +213,25 @@ class Session:
     # -- pause and the like
 
     def pause(self) -> None:
+        """Stop indexing everywhere until `resume`."""
         self.paused = True
         for root in self.roots:
             root.pause()
 
     def resume(self) -> None:
+        """Go on indexing everywhere."""
         self.paused = False
         for root in self.roots:
             root.resume()
 
     def reindex(self) -> None:
+        """Index every folder anew."""
         self.paused = False
         for root in self.roots:
             root.reindex()
 
     def clear(self) -> None:
+        """Remove every folder's index, and stop indexing until `resume`."""
         self.paused = True
         for root in self.roots:
             root.clear()
@@ -268,6 +253,11 @@ class Session:
 
     def files_changed(self, uris: Iterable[str]) -> None:
         """Files were made, changed or deleted."""
+        uris = list(uris)
+        if len(uris) > _TOLD_FILES:
+            for root in self.roots:
+                root.files_changed([""])
+            return
         changed: dict[Root, list[str]] = {}
         for uri in uris:
             for root in self.roots:
@@ -284,49 +274,39 @@ class Session:
 
     # -- questions
 
-    async def search(
-        self, request: SearchRequest, cancelled: Cancelled | None = None, *, report: Report | None = None
-    ) -> Answer:
+    async def search(self, request: SearchRequest, *, report: Report | None = None) -> Answer:
         """The places that answer a sentence or name best.
 
         report: hears every better list until there is nothing better to be had soon; the last is returned.
         """
         if not request.query.strip():
-            return Answer(coverage=self.coverage(self.roots), message="type what the code does")
+            return Answer(coverage=coverage_of(self.roots), message="type what the code does")
 
-        def ask(view: View, encoder: Encoder, options: Options) -> Results:
-            from modstar_lsp.search import search
+        from modstar_lsp.workspace.question import Question  # not before there is something to ask
 
-            return search(view, encoder, request.query, options)
+        try:
+            question = Question.of_text(request.query)
+        except QueryError as error:
+            return Answer(coverage=coverage_of(self.roots), message=str(error))
+        return await self._inquiry(request.filters, lambda root: question).answer(report)
 
-        def words() -> frozenset[str]:
-            from modstar_lsp.search.snippet import asked_words
-
-            return asked_words(request.query)
-
-        return await self._answer(request.filters, lambda root: ask, words, cancelled, report)
-
-    async def similar(
-        self, request: SimilarRequest, cancelled: Cancelled | None = None, *, report: Report | None = None
-    ) -> Answer:
+    async def similar(self, request: SimilarRequest, *, report: Report | None = None) -> Answer:
         """The places most like a piece of code, which itself is left out. Raises InvalidParams."""
+        from modstar_lsp.workspace.question import Question
+
         code, origin = await self.in_pool(self._selected, request)
         place = None if origin is None else self.root_of(origin[0])
 
-        def asker(root: Root) -> Callable[[View, Encoder, Options], Results]:
-            from modstar_lsp.search import similar
+        def question(root: Root) -> Question:
+            if origin is None or place is None or place[0] is not root:
+                return Question(code=code)
+            return Question(code=code, origin=(place[1], origin[1], origin[2]))
 
-            own = None
-            if origin is not None and place is not None and place[0] is root:
-                own = (place[1], origin[1], origin[2])
-            return lambda view, encoder, options: similar(view, encoder, code, options, origin=own)
+        # Code is compared as a whole; the last stage is for questions.
+        return await self._inquiry(request.filters._replace(budget=0), question).answer(report)
 
-        def words() -> frozenset[str]:
-            from modstar_lsp.encoder.words import split_words
-
-            return frozenset(split_words(code))
-
-        return await self._answer(request.filters, asker, words, cancelled, report)
+    def _inquiry(self, filters: Filters, question: Callable[[Root], Question]) -> Inquiry:
+        return Inquiry(self.roots, self.settings, self.in_pool, filters, question)
 
     def _selected(self, request: SimilarRequest) -> tuple[str, tuple[str, int, int] | None]:
         """(code, (URI, first and last line) where it stands)."""
@@ -374,165 +354,7 @@ class Session:
         around = [found for found in known if found.start_line <= line <= found.end_line]
         return (around[-1].start_line, around[-1].end_line) if around else (line, line)
 
-    async def _answer(
-        self,
-        filters: Filters,
-        asker: Callable[[Root], Callable[[View, Encoder, Options], Results]],
-        words: Callable[[], frozenset[str]],
-        cancelled: Cancelled | None,
-        report: Report | None,
-    ) -> Answer:
-        begin = time.perf_counter()
-        roots = self._asked_roots(filters)
-        if not roots:
-            return Answer(message="no folder is open" if not self.roots else "no such folder is open")
-        for root in roots:
-            root.in_use()
-        await self._something_known(roots)
-        limit = filters.limit or self.settings.search_limit
-
-        def ask() -> Answer:
-            found = []
-            for root, globs in roots.items():
-                if cancelled is not None and cancelled():
-                    return Answer()
-                found.append(self._ask_root(root, globs, filters, limit, asker(root), words))
-            return self._merged(list(roots), found, limit, begin)
-
-        answer: Answer = await self.in_pool(ask)
-        deadline = begin + (_NO_HITS_SECONDS if report is None else _PARTIAL_SECONDS)
-
-        def may_improve() -> bool:
-            if report is not None:
-                return any(root.is_getting_better for root in roots)
-            return not answer.hits and any(root.is_new for root in roots)
-
-        while may_improve():
-            if report is not None:
-                report(answer)
-            before = self._generations(roots)
-            while self._generations(roots) == before and any(root.is_getting_better for root in roots):
-                if time.perf_counter() > deadline:
-                    return answer
-                await asyncio.sleep(_PARTIAL_LOOK_SECONDS)
-                for root in roots:
-                    root.look()
-            answer = await self.in_pool(ask)
-        return answer
-
-    @staticmethod
-    def _generations(roots: Iterable[Root]) -> list[int]:
-        return [root.generation for root in roots]
-
-    async def _something_known(self, roots: Iterable[Root]) -> None:
-        """Wait for the first files of a workspace never seen: an empty answer helps nobody."""
-        deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
-        while all(root.knows_nothing_yet for root in roots) and time.monotonic() < deadline:
-            await asyncio.sleep(_FIRST_LOOK_SECONDS)
-            for root in roots:
-                root.look()
-
-    def _asked_roots(self, filters: Filters) -> dict[Root, tuple[str, ...]]:
-        """The folders to search and the globs that hold in each."""
-        if not filters.folders:
-            return dict.fromkeys(self.roots, filters.globs)
-        asked: dict[Root, tuple[str, ...]] = {}
-        for uri in filters.folders:
-            for root in self.roots:
-                if root.uri.rstrip("/") == uri.rstrip("/"):
-                    asked[root] = filters.globs
-                elif (below := relative(root.folder, uri)) is not None and root not in asked:
-                    asked[root] = _below(below, filters.globs)
-        return asked
-
-    def _ask_root(
-        self,
-        root: Root,
-        globs: tuple[str, ...],
-        filters: Filters,
-        limit: int,
-        ask: Callable[[View, Encoder, Options], Results],
-        words: Callable[[], frozenset[str]],
-    ) -> Found:
-        from modstar_lsp.search import Options
-        from modstar_lsp.server.hits import Describer
-
-        options = Options(
-            k=limit,
-            languages=_languages(filters.languages),
-            globs=globs,
-            exit=root.question_exit,
-            min_score=self.settings.search_min_score if filters.min_score is None else filters.min_score,
-        )
-
-        def describe(view: View, overlay: Overlay, results: Results) -> Found:
-            size = filters.snippet_lines
-            describer = Describer(root.texts, root.uri, overlay, self.encoding, words(), size)
-            exit_at = exits_of(view)
-            hits = tuple(
-                describer.hit(hit, rank, exit_at(hit.path, hit.start_line))
-                for rank, hit in enumerate(results.hits, 1)
-            )
-            closest = results.closest
-            if closest is None:
-                return Found(hits)
-            return Found(hits, describer.hit(closest, 1, exit_at(closest.path, closest.start_line)))
-
-        try:
-            return root.ask(ask, options, describe)
-        except ModstarError as error:
-            return Found(message=str(error))
-
-    def _merged(self, roots: Sequence[Root], found: Sequence[Found], limit: int, begin: float) -> Answer:
-        """The folders' answers as one list; their scores are probabilities and so compare."""
-        if len(found) == 1:
-            hits, closest = list(found[0].hits), found[0].closest
-        else:
-            best: dict[object, Hit] = {}
-            for hit in sorted((hit for part in found for hit in part.hits), key=lambda hit: -hit.score):
-                best.setdefault((hit.uri, hit.range), hit)  # a folder may lie within another
-            hits = [hit._replace(rank=rank) for rank, hit in enumerate(list(best.values())[:limit], 1)]
-            candidates = [part.closest for part in found if part.closest is not None]
-            closest = max(candidates, key=lambda hit: hit.score, default=None)
-        if hits:
-            closest = None
-        coverage = self.coverage(roots)
-        message = self._message(hits, closest, coverage, [part.message for part in found])
-        return Answer(tuple(hits), closest, coverage, message, (time.perf_counter() - begin) * 1000)
-
-    @staticmethod
-    def _message(hits: Sequence[Hit], closest: Hit | None, coverage: Coverage, said: Sequence[str]) -> str:
-        parts = []
-        if not hits:
-            parts.append(next(filter(None, said), "") or "no good match")
-            if closest is not None:
-                parts[0] = "no good match; the closest is shown"
-        if coverage.state in ("starting", "indexing", "paused") and coverage.share < 1:
-            word = "paused" if coverage.state == "paused" else "indexing"
-            parts.append(f"{word}: {coverage.share:.0%} known")
-        return "; ".join(parts)
-
     # -- status
-
-    def coverage(self, roots: Iterable[Root]) -> Coverage:
-        """How much is known of all these folders together."""
-        parts = [root.coverage for root in roots]
-        if not parts:
-            return Coverage()
-        if len(parts) == 1:
-            return parts[0]
-        files, chunks = sum(part.files for part in parts), sum(part.chunks for part in parts)
-        indexed = sum(part.indexed for part in parts)
-        order = ("starting", "indexing", "paused", "deepening", "ready", "failed", "off")
-        return Coverage(
-            state=min((part.state for part in parts), key=order.index),
-            files=files,
-            indexed=indexed,
-            share=indexed / files if files else min(part.share for part in parts),
-            chunks=chunks,
-            exit=max(part.exit for part in parts),
-            deepened=sum(part.deepened * part.chunks for part in parts) / chunks if chunks else 0.0,
-        )
 
     def status(self) -> dict[str, Any]:
         """The result of modstar/status."""
@@ -543,7 +365,7 @@ class Session:
             "version": __version__,
             "model": {
                 "name": bundle.name if bundle else "",
-                "exits": [exit.depth for exit in bundle.exits] if bundle else [],
+                "exits": [one.depth for one in bundle.exits] if bundle else [],
             },
             "paused": self.paused,
             "trusted": self.trusted,
@@ -565,14 +387,3 @@ class Session:
             "settings": self.settings.wire(),
             "problems": list(self.problems),
         }
-
-
-def _languages(named: Iterable[str]) -> frozenset[str]:
-    names = [name.lower() for name in named]
-    return frozenset(own for name in names for own in _EDITOR_LANGUAGES.get(name, (name,)))
-
-
-def _below(folder: str, globs: Sequence[str]) -> tuple[str, ...]:
-    """Globs that hold below a subfolder; anchored ones name the way from the top themselves."""
-    inside = tuple(glob if "/" in glob.rstrip("/") else f"{folder}/**/{glob}" for glob in globs)
-    return inside or (f"{folder}/",)

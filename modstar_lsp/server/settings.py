@@ -6,39 +6,17 @@ Every one only narrows or tunes: none names a file to run, to load or to write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from modstar_lsp.files.kinds import MAX_BYTES, MOST_BYTES
 
 SECTION = "modstar"
 
+# Nobody waits longer for a better order.
+MAX_BUDGET = 60_000
+
 Check = Callable[[Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings as they are in force, with their defaults."""
-
-    search_limit: int = 20
-    search_min_score: float | None = None
-    index_include: tuple[str, ...] = ()
-    index_exclude: tuple[str, ...] = ()
-    index_untrusted: str = "off"
-    background_share: float = 0.5
-    background_on_battery: str = "pause"
-    background_deepen: bool = True
-    workspace_symbol_enabled: bool = True
-    workspace_symbol_echo_query: bool = False
-    code_lens_enabled: bool = False
-    duplicates_enabled: bool = False
-    duplicates_min_score: float = 0.9
-
-    def wire(self) -> dict[str, Any]:
-        """As the client writes them: `{"search": {"limit": 20, ...}, ...}`."""
-        found: dict[str, Any] = {}
-        for name, (group, key, _, _) in _KNOWN.items():
-            value = getattr(self, name)
-            found.setdefault(group, {})[key] = list(value) if isinstance(value, tuple) else value
-        return found
 
 
 def _number(low: float, high: float) -> Check:
@@ -65,6 +43,14 @@ def _limit(value: Any) -> bool:
     return isinstance(value, int) and _number(1, 200)(value)
 
 
+def _milliseconds(value: Any) -> bool:
+    return isinstance(value, int) and _number(0, MAX_BUDGET)(value)
+
+
+def _bytes(value: Any) -> bool:
+    return isinstance(value, int) and _number(1, MOST_BYTES)(value)
+
+
 def _share(value: Any) -> bool:
     return _number(0, 1)(value) and value > 0
 
@@ -73,22 +59,49 @@ def _score_or_none(value: Any) -> bool:
     return value is None or _number(0, 1)(value)
 
 
-# Field -> group, key, check, what is expected in words.
-_KNOWN: Mapping[str, tuple[str, str, Check, str]] = {
-    "search_limit": ("search", "limit", _limit, "a whole number from 1 to 200"),
-    "search_min_score": ("search", "minScore", _score_or_none, "null or a number from 0 to 1"),
-    "index_include": ("index", "include", _globs, "a list of globs"),
-    "index_exclude": ("index", "exclude", _globs, "a list of globs"),
-    "index_untrusted": ("index", "untrusted", _one_of("off", "temporary"), '"off" or "temporary"'),
-    "background_share": ("background", "share", _share, "a number above 0, at most 1"),
-    "background_on_battery": ("background", "onBattery", _one_of("pause", "run"), '"pause" or "run"'),
-    "background_deepen": ("background", "deepen", _flag, "true or false"),
-    "workspace_symbol_enabled": ("workspaceSymbol", "enabled", _flag, "true or false"),
-    "workspace_symbol_echo_query": ("workspaceSymbol", "echoQuery", _flag, "true or false"),
-    "code_lens_enabled": ("codeLens", "enabled", _flag, "true or false"),
-    "duplicates_enabled": ("duplicates", "enabled", _flag, "true or false"),
-    "duplicates_min_score": ("duplicates", "minScore", _number(0, 1), "a number from 0 to 1"),
-}
+def _setting(key: str, default: Any, check: Check, expected: str) -> Any:
+    """A field of `Settings`: what the client calls it, what it may be, and that in words."""
+    return field(default=default, metadata={"key": key, "check": check, "expected": expected})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings as they are in force. A new one is a field here and a line in docs/protocol.md."""
+
+    search_limit: int = _setting("search.limit", 20, _limit, "a whole number from 1 to 200")
+    search_min_score: float | None = _setting(
+        "search.minScore", None, _score_or_none, "null or a number from 0 to 1"
+    )
+    search_budget: int = _setting(
+        "search.budget", 300, _milliseconds, "a whole number of milliseconds from 0 to 60000"
+    )
+    index_include: tuple[str, ...] = _setting("index.include", (), _globs, "a list of globs")
+    index_exclude: tuple[str, ...] = _setting("index.exclude", (), _globs, "a list of globs")
+    index_max_file_bytes: int = _setting(
+        "index.maxFileBytes", MAX_BYTES, _bytes, f"a whole number from 1 to {MOST_BYTES}"
+    )
+    index_untrusted: str = _setting(
+        "index.untrusted", "off", _one_of("off", "temporary"), '"off" or "temporary"'
+    )
+    background_share: float = _setting("background.share", 0.5, _share, "a number above 0, at most 1")
+    background_on_battery: str = _setting(
+        "background.onBattery", "pause", _one_of("pause", "run"), '"pause" or "run"'
+    )
+    background_deepen: bool = _setting("background.deepen", True, _flag, "true or false")
+    workspace_symbol_enabled: bool = _setting("workspaceSymbol.enabled", True, _flag, "true or false")
+    workspace_symbol_echo_query: bool = _setting("workspaceSymbol.echoQuery", False, _flag, "true or false")
+    code_lens_enabled: bool = _setting("codeLens.enabled", False, _flag, "true or false")
+    duplicates_enabled: bool = _setting("duplicates.enabled", False, _flag, "true or false")
+    duplicates_min_score: float = _setting("duplicates.minScore", 0.9, _number(0, 1), "a number from 0 to 1")
+
+    def wire(self) -> dict[str, Any]:
+        """As the client writes them: `{"search": {"limit": 20, ...}, ...}`."""
+        found: dict[str, Any] = {}
+        for one in fields(self):
+            group, _, key = one.metadata["key"].partition(".")
+            value = getattr(self, one.name)
+            found.setdefault(group, {})[key] = list(value) if isinstance(value, tuple) else value
+        return found
 
 
 def parse(raw: Any) -> tuple[Settings, list[str]]:
@@ -104,22 +117,21 @@ def parse(raw: Any) -> tuple[Settings, list[str]]:
         return Settings(), [f"{SECTION}: expected an object, not {_shown(raw)}"]
     given = _flattened(raw)
     values: dict[str, Any] = {}
-    for name, (group, key, check, expected) in _KNOWN.items():
-        dotted = f"{group}.{key}"
+    for one in fields(Settings):
+        dotted, expected = one.metadata["key"], one.metadata["expected"]
         if dotted not in given:
             continue
         value = given.pop(dotted)
         if value is None or (expected.startswith("a list") and value == {}):
             continue
-        if check(value):
-            values[name] = tuple(value) if isinstance(value, list | tuple) else value
+        if one.metadata["check"](value):
+            values[one.name] = tuple(value) if isinstance(value, list | tuple) else value
         else:
-            default = next(field.default for field in fields(Settings) if field.name == name)
+            default = list(one.default) if isinstance(one.default, tuple) else one.default
             problems.append(
-                f"{SECTION}.{dotted} must be {expected}, not {_shown(value)}: "
-                f"using {_shown(list(default) if isinstance(default, tuple) else default)}"
+                f"{SECTION}.{dotted} must be {expected}, not {_shown(value)}: using {_shown(default)}"
             )
-    groups = {group for group, *_ in _KNOWN.values()}
+    groups = {one.metadata["key"].split(".")[0] for one in fields(Settings)}
     problems.extend(
         f"{SECTION}.{dotted} is no setting of modstar"
         for dotted in given

@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # A message that says it is larger than this is none of a client's.
 _MAX_BYTES = 1 << 30
+# What the event loop has left at the end takes so long at most.
+_LAST_SECONDS = 1.0
 
 
 def serve(server: Server, source: BinaryIO, target: BinaryIO) -> None:
@@ -47,10 +50,14 @@ async def _serve(server: Server, source: BinaryIO, target: BinaryIO) -> None:
                 except (ValueError, RecursionError):
                     loop.call_soon_threadsafe(server.protocol.refuse_unreadable)
                 else:
-                    loop.call_soon_threadsafe(server.protocol.receive, message)
+                    loop.call_soon_threadsafe(server.protocol.receive, message, len(body))
+                    if isinstance(message, dict) and message.get("method") == "exit" and "id" not in message:
+                        break  # the loop ends the process
         except (OSError, ValueError):
             pass  # the other end broke off
         loop.call_soon_threadsafe(ended.set)
+        time.sleep(_LAST_SECONDS)
+        server.leave(server.protocol.exit_status)  # the loop is at something that no end waits for
 
     threading.Thread(target=read, name="modstar-read", daemon=True).start()
     await ended.wait()

@@ -17,9 +17,9 @@ from transformers import BertConfig, BertModel
 from bench import flat
 from bench.baselines import Baseline, BaselineError, CheckpointEncoder, split_identifiers
 from bench.vectors import Embeddings, VectorCache
+from model.encoder import load_checkpoint
+from model.tokenizer import load_tokenizer
 from tests.export.tiny_checkpoint import make_checkpoint
-from train.model import load_checkpoint
-from train.tokenizer import load_tokenizer
 
 WORDS = ["[PAD]", "[UNK]", "parse", "json", "open", "window", "the", "query", ":", "file"]
 
@@ -113,9 +113,9 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: str = "code") -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], depth: int = 0, role: str = "code") -> NDArray[np.float32]:
         self.asked += texts
-        return np.array([[len(text), exit, role == "code"] for text in texts], np.float32)
+        return np.array([[len(text), depth, role == "code"] for text in texts], np.float32)
 
 
 def test_a_text_is_encoded_once_per_encoder_exit_and_role_over_all_runs(tmp_path: Path) -> None:

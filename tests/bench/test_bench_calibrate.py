@@ -40,7 +40,8 @@ def arguments(tmp_path: Path) -> list[str]:
         (at / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + relevant, encoding="utf-8")
     make_bundle(tmp_path / "bundle", calibration={"0": DEFAULT._replace(dense=0.25).to_manifest()})
     folders = {"--eval": "eval", "--trees": "trees", "--bundle": "bundle"}
-    return [part for option, name in folders.items() for part in (option, str(tmp_path / name))]
+    paths = [part for option, name in folders.items() for part in (option, str(tmp_path / name))]
+    return [*paths, "--sets", "repos,issues_python"]
 
 
 def test_it_is_written_for_each_exit_and_the_weight_of_the_cosine_stays(

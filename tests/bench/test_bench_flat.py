@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bench import flat
-from bench.record import Record
-from bench.sets import SetError, load_flat
+from evaluation.record import Record
+from evaluation.scoring import cut, fused
+from evaluation.sets import SetError, load_flat
 from modstar_lsp.encoder.words import split_words
 
 DOCS = [
@@ -59,11 +60,11 @@ def code_to_code(tmp_path: Path) -> Path:
 class WordsEncoder:
     """A bag of hashed words instead of a model; the deeper "exit" sees only a word's first three letters."""
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: str = "code") -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], depth: int = 0, role: str = "code") -> NDArray[np.float32]:
         rows = np.zeros((len(texts), 64), np.float32)
         for row, text in zip(rows, texts, strict=True):
             for word in split_words(text):
-                row[sum(map(ord, word if exit == 0 else word[:3])) % 64] += 1
+                row[sum(map(ord, word if depth == 0 else word[:3])) % 64] += 1
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
@@ -107,8 +108,8 @@ def test_an_index_that_is_deep_throughout_ranks_as_the_deep_exit(text_to_code: P
 
 def test_a_cut_vector_is_of_unit_length_again() -> None:
     rows = np.array([[3, 4, 12], [0, 0, 1]], np.float32) / np.array([[13], [1]], np.float32)
-    assert np.allclose(np.linalg.norm(flat.cut(rows, 2), axis=1), [1, 0])
-    assert flat.cut(rows, 0) is rows or (flat.cut(rows, 0) == rows).all()
+    assert np.allclose(np.linalg.norm(cut(rows, 2), axis=1), [1, 0])
+    assert cut(rows, 0) is rows or (cut(rows, 0) == rows).all()
 
 
 def test_the_sample_is_the_same_for_the_same_seed(text_to_code: Path) -> None:
@@ -120,8 +121,8 @@ def test_the_sample_is_the_same_for_the_same_seed(text_to_code: Path) -> None:
 
 def test_a_row_of_equal_scores_says_nothing_in_a_fusion() -> None:
     same, other = np.ones((1, 3), np.float32), np.array([[1, 2, 3]], np.float32)
-    assert flat.fused(same, other).argmax() == 2
-    assert np.isfinite(flat.fused(same, same)).all()
+    assert fused(same, other).argmax() == 2
+    assert np.isfinite(fused(same, same)).all()
 
 
 def test_the_command_writes_a_dated_result_without_absolute_paths(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import repos
-from bench.sets import RepoQuery, RepoSet, SetError, load_repos
+from evaluation.sets import RepoQuery, RepoSet, SetError, load_repos
 
 FILES = {
     "src/toy/parser.py": "def parse_json(text):\n    return loads(text)\n",

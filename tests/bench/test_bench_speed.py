@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import big_tree, record, speed
-from bench.sets import SetError
+from bench import big_tree, speed
+from evaluation import record
+from evaluation.sets import SetError
 
 
 def test_tools_take_turns_in_going_first() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bench.asking import COMMITS
 from bench.commits import SPREAD, main
-from bench.sets import load_repos
+from evaluation.sets import load_repos
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 

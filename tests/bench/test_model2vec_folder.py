@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.model2vec_folder import main
-from export.manifest import write_manifest
+from bundle.manifest import write_manifest
+from model.tokenizer import empty_tokenizer
 from tests.encoder.random_bundle import DIMENSION, PIECES, make_bundle
-from train.tokenizer import empty_tokenizer
 
 safetensors = pytest.importorskip("safetensors.numpy")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import metrics, tune
+from bench import tune
 from bench.asking import DOCSTRINGS
 from bench.tune import NAMES, Asked
+from evaluation import metrics
 from modstar_lsp.encoder import open_bundle
 from modstar_lsp.search.calibrate import Calibration
 from tests.encoder.random_bundle import make_bundle
@@ -19,7 +20,7 @@ FILES, QUESTIONS, TREES = 12, 60, 6
 
 
 def asked(
-    exit: int | None = 0,
+    depth: int | None = 0,
     of_set: str = "repos",
     seed: int = 0,
     *,
@@ -36,7 +37,7 @@ def asked(
         columns[:, NAMES.index(name)] = noise + telling.get(name, 0.0) * right
     return Asked(
         of_set,
-        exit,
+        depth,
         columns,
         np.arange(len(columns)),
         np.repeat(np.arange(QUESTIONS), FILES),

@@ -480,4 +480,245 @@ test "sends" {
     _ = local;
 }
 """,
+    "a.dart": """import 'dart:io';
+
+const limit = 3;
+
+/// Talks.
+class Client<T> extends Base with Mix implements Sink {
+  final int size = 1;
+  Client(this.size);
+  Client.named(int a) : size = a;
+  factory Client.make() => Client(1);
+  int get area => size;
+  set area(int a) {}
+  @override
+  Future<void> send(int a) async {
+    int inner(int x) => x;
+    await go(inner(a));
+  }
+  static int count() => 1;
+  bool operator ==(Object other) => true;
+}
+
+mixin Mix on Base { void mixed() {} }
+extension Shout on String { String shout() => this; }
+enum Color { red, green }
+abstract class Sink { void put(); }
+typedef Done = void Function(int);
+int top(int a) => a;
+void main() {
+  top(1);
+}
+""",
+    "a.jl": '''module Net
+
+using Base
+
+"Talks."
+struct Client <: Base
+    url::String
+    size::Int
+end
+
+mutable struct Point
+    x
+end
+
+abstract type Sink end
+
+const LIMIT = 3
+
+"""
+Sends.
+"""
+function send(c::Client, a::Int)
+    inner(x) = x + 1
+    return inner(a)
+end
+
+area(x) = x * 2
+Base.show(io::IO, c::Client) = print(io, c.url)
+
+macro once(e)
+    e
+end
+
+end
+''',
+    "Makefile": """# The compiler.
+CC := gcc
+LIMIT = 3
+
+.PHONY: all clean
+
+# Builds.
+all: main.o util.o
+	$(CC) -o app $^
+
+%.o: %.c
+	$(CC) -c $<
+
+define send
+echo $(1)
+endef
+
+ifdef DEBUG
+debug: all
+	./app
+endif
+clean:
+	rm -f app
+""",
+    "a.nix": """# A package.
+{ pkgs, lib, ... }:
+let
+  limit = 3;
+  # Builds.
+  build = name: version: pkgs.stdenv.mkDerivation {
+    pname = name;
+    inherit version;
+  };
+in
+{
+  options.client = lib.mkOption {
+    default = limit;
+  };
+  services.web.enable = true;
+  send = a: b: a + b;
+}
+""",
+    "a.m": """#import <Foundation/Foundation.h>
+
+NS_ASSUME_NONNULL_BEGIN
+
+/// Talks.
+@interface Client : NSObject <Sink>
+@property (nonatomic) int size;
+- (void)send:(int)a to:(NSString *)b;
++ (instancetype)create;
+@end
+
+@protocol Sink
+- (void)put;
+@end
+
+@implementation Client {
+  int _fd;
+}
+// Sends.
+- (void)send:(int)a to:(NSString *)b {
+  [self put];
+}
++ (instancetype)create {
+  return [[self alloc] init];
+}
+@end
+
+@interface Client (Extra)
+- (void)more;
+@end
+
+typedef NS_ENUM(NSInteger, Color) { ColorRed, ColorGreen };
+static int helper(int a) { return a; }
+""",
+    "a.ps1": """# The limit.
+$Limit = 3
+
+<# Sends. #>
+function Send-Client {
+    param([int]$A)
+    return $A
+}
+
+class Client {
+    [int]$Size
+    Client([int]$a) { $this.Size = $a }
+    [int] Send([int]$a) { return $a }
+}
+
+enum Color {
+    Red
+    Green
+}
+
+filter Get-Odd { $_ }
+Send-Client 3
+""",
+    "a.sol": """// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.0;
+
+import "./Base.sol";
+
+/// Talks.
+contract Client is Base {
+  uint256 public size = 1;
+  event Sent(address to);
+  error Refused(uint code);
+  enum Color { Red, Green }
+  struct Point { uint x; }
+  modifier onlyOwner() { _; }
+  constructor(uint a) { size = a; }
+  /// Sends.
+  function send(uint a) public onlyOwner returns (uint) { return a; }
+  receive() external payable { }
+}
+
+interface Sink { function put(uint a) external; }
+library Tools { function hammer() internal { } }
+function free(uint a) pure returns (uint) { return a; }
+uint constant LIMIT = 3;
+""",
+    "a.sql": """-- The clients.
+CREATE TABLE public.client (
+  id INTEGER PRIMARY KEY,
+  url TEXT NOT NULL
+);
+
+CREATE INDEX client_url ON client (url);
+
+CREATE VIEW busy AS
+SELECT * FROM client WHERE id > 3;
+
+-- Sends.
+CREATE OR REPLACE FUNCTION send(a INTEGER) RETURNS INTEGER AS $$
+BEGIN
+  RETURN a;
+END;
+$$ LANGUAGE plpgsql;
+
+CREATE TRIGGER audit AFTER INSERT ON client FOR EACH ROW EXECUTE FUNCTION send();
+
+CREATE TYPE color AS ENUM ('red', 'green');
+
+ALTER TABLE client ADD COLUMN size INTEGER;
+INSERT INTO client (id) VALUES (1);
+SELECT id FROM client;
+""",
+    "a.tf": """# The region.
+variable "region" {
+  type    = string
+  default = "eu"
+}
+
+locals {
+  limit = 3
+}
+
+/* The bucket. */
+resource "aws_s3_bucket" "logs" {
+  bucket = "logs-${var.region}"
+  versioning {
+    enabled = true
+  }
+}
+
+module "net" {
+  source = "./net"
+}
+
+output "bucket" {
+  value = aws_s3_bucket.logs.id
+}
+""",
 }

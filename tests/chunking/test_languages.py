@@ -224,6 +224,96 @@ EXPECTED: dict[str, str] = {
 14-16 function List
 17-17 module top
 """,
+    "a.dart": """
+3-4 module limit
+5-7 class Client + Client.size
+8-8 method Client.Client
+9-9 method Client.named
+10-10 method Client.make
+11-11 method Client.area
+12-12 method Client.area
+13-17 method Client.send
+18-18 method Client.count
+19-21 method Client.==
+22-22 class Mix + Mix.mixed
+23-23 class Shout + Shout.shout
+24-24 class Color + Color.red Color.green
+25-25 class Sink + Sink.put
+26-26 type Done
+27-27 function top
+28-30 function main
+""",
+    "a.jl": """
+5-10 class Net.Client
+11-14 class Net.Point
+15-16 type Net.Sink
+19-26 function Net.send
+27-27 function Net.area
+28-29 method Net.Base.show
+30-34 function Net.once
+""",
+    "Makefile": """
+1-2 module CC
+3-4 module LIMIT
+5-6 function .PHONY
+7-10 function all
+11-13 function %.o
+14-17 function send
+18-21 function debug
+22-23 function clean
+""",
+    "a.nix": """
+1-10 function build + limit
+11-14 method options.client + client.default
+15-15 method services.web.enable
+16-17 function send
+""",
+    "a.m": """
+5-7 class Client + Client.size
+8-8 method Client.send
+9-11 method Client.create
+12-12 class Sink
+13-15 method Sink.put
+16-18 class Client._fd
+19-22 method Client.send
+23-27 method Client.create
+28-31 method Client.more
+32-32 type Color + Color.ColorRed Color.ColorGreen
+33-33 function helper
+""",
+    "a.ps1": """
+1-3 module Limit
+4-9 function Send-Client
+10-11 class Client + Client.Size
+12-12 method Client.Client
+13-15 method Client.Send
+16-20 type Color
+21-21 function Get-Odd
+""",
+    "a.sol": """
+6-12 class Client + Client.size Client.Sent Client.Refused Client.Color Client.Point
+13-13 method Client.onlyOwner
+15-16 method Client.send
+20-20 class Sink + Sink.put
+21-21 class Tools + Tools.hammer
+22-22 function free
+23-23 module LIMIT
+""",
+    "a.sql": """
+1-6 type public.client
+7-8 type client_url
+9-11 type busy
+12-18 function send
+19-20 function audit
+21-22 type color
+""",
+    "a.tf": """
+1-6 type region
+7-10 module limit
+11-18 type aws_s3_bucket.logs
+19-22 type net
+23-25 type bucket
+""",
 }
 
 
@@ -372,3 +462,9 @@ def test_importing_the_package_loads_no_grammar() -> None:
 )
 def test_the_name_or_the_shebang_tells_the_language(path: str, first_line: str, language: str) -> None:
     assert language_of(path, first_line) == language
+
+
+def test_an_ending_that_languages_share_is_told_by_more_than_the_first_line() -> None:
+    text = "\n// c\n#import <Foundation/Foundation.h>\n\n@interface Shop : NSObject\n- (void)open;\n@end\n"
+    assert "Shop" in {symbol for chunk in chunk_file("shop.m", text) for symbol in chunk.symbols}
+    assert {chunk.kind for chunk in chunk_file("solve.m", "x = a \\ b;\n% matlab\ndisp(x)\n")} == {"text"}

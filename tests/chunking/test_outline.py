@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modstar_lsp.chunking import chunk_file, outline
-from modstar_lsp.chunking.lines import Rows
+from modstar_lsp.chunking.lines import TextRows
 
 
 def assert_in_order(path: str, text: str) -> None:
     last = 0
     for found in outline(path, text):
-        assert last < found.start_line <= found.end_line <= Rows(text).count
+        assert last < found.start_line <= found.end_line <= TextRows(text).count
         assert found.name
         last = found.end_line
 

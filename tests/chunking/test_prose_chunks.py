@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from modstar_lsp.chunking import chunk_file
 from modstar_lsp.chunking.prose import SECTION_CHARS, WINDOW_CHARS
 
-PIECES = [*"#=-~` \n\ra", "```\n", "\n\n", "words and words\n", "# Title\n", "Title\n===\n"]
+PIECES = [
+    *"#=-~` \n\ra",
+    ".. _l:\n",
+    ".. x:: y\n",
+    "```\n",
+    "\n\n",
+    "words and words\n",
+    "# Title\n",
+    "Title\n===\n",
+]
 
 GUIDE = """# Guide
 
@@ -51,6 +60,25 @@ def test_markdown_is_cut_at_headings_and_knows_the_headings_above() -> None:
 def test_restructured_text_is_cut_at_its_headings() -> None:
     text = "=====\nGuide\n=====\n\n" + "words " * 80 + "\n\nInstall\n-------\n\n" + "more words " * 40 + "\n"
     assert [(c.name, c.scope) for c in chunk_file("a.rst", text)] == [("Guide", ""), ("Install", "Guide")]
+
+
+def test_labels_and_directives_above_a_heading_belong_to_its_section() -> None:
+    long = "Some words about this setting, and more of them. " * 8
+    text = (
+        f"Settings\n========\n\n{long}\n\n.. _first-label:\n\n.. setting:: max_tasks\n\n``max_tasks``\n"
+        f"-------------\n\n{long}\n\n.. note::\n   Beware.\n\n.. setting:: max_memory\n.. index:: memory\n\n"
+        f"``max_memory``\n--------------\n\n{long}\n"
+    )
+    chunks = chunk_file("a.rst", text)
+    assert [chunk.name for chunk in chunks] == ["Settings", "``max_tasks``", "``max_memory``"]
+    assert chunks[1].text.startswith(".. _first-label:\n")
+    assert chunks[1].text.endswith("   Beware.\n\n")
+    assert chunks[2].text.startswith(".. setting:: max_memory\n.. index:: memory\n")
+
+
+def test_labels_at_the_top_belong_to_the_title() -> None:
+    (chunk,) = chunk_file("a.rst", ".. _top:\n\nTitle\n=====\n\nText.\n")
+    assert (chunk.name, chunk.start_line) == ("Title", 1)
 
 
 def test_front_matter_is_no_heading() -> None:

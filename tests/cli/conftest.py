@@ -146,8 +146,11 @@ class Shell:
     environment: Mapping[str, str]
 
     def start(self, module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start `modstar-index` or `modstar-query` as a process."""
-        command = [*options.pop("prefix", ()), sys.executable, "-m", f"modstar_lsp.cli.{module}", *arguments]
+        """Start a command as a process; `program` is run before, by the same Python."""
+        program = options.pop("program", "")
+        run = ["-c", f"{program}\nfrom modstar_lsp.cli.{module} import main\nmain()"]
+        how = run if program else ["-m", f"modstar_lsp.cli.{module}"]
+        command = [*options.pop("prefix", ()), sys.executable, *how, *arguments]
         options.setdefault("cwd", self.cwd)
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.PIPE)
@@ -155,12 +158,12 @@ class Shell:
         options["env"] = {**self.environment, **options.pop("env", {})}
         return subprocess.Popen(command, **options)
 
-    def run(self, module: str, *arguments: str, input: bytes | None = None, **options: Any) -> Answer:
+    def run(self, module: str, *arguments: str, stdin: bytes | None = None, **options: Any) -> Answer:
         """Run a command to its end."""
-        if input is not None:
+        if stdin is not None:
             options["stdin"] = subprocess.PIPE
         with self.start(module, *arguments, **options) as process:
-            out, err = process.communicate(input, timeout=TIMEOUT)
+            out, err = process.communicate(stdin, timeout=TIMEOUT)
         return Answer(process.returncode, (out or b"").decode("utf-8", "replace"), (err or b"").decode())
 
     def query(self, *arguments: str, **options: Any) -> Answer:
@@ -172,7 +175,7 @@ class Shell:
 
 def make_shell(folder: Path, cwd: Path) -> Shell:
     """A shell in `cwd` whose home and cache lie in `folder`."""
-    keep = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "LD_LIBRARY_PATH")
+    keep = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_CONFIG")
     environment = {name: os.environ[name] for name in keep if name in os.environ}
     environment |= {
         "HOME": str(folder / "home"),

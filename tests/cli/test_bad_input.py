@@ -47,7 +47,7 @@ def one_line(answer: Answer, status: int, *words: str) -> None:
         (["parse", "json", "now"], ["quotes", '"parse json now"']),
         (["parse", "json"], ["json", "no such folder", '"parse json"']),
         (["parse json", "no/where"], ["no/where", "no such folder"]),
-        (["parse json", "README.md"], ["README.md", "not a folder"]),
+        (["parse json", "logo.png"], ["logo.png", "no source file"]),
         (["parse json", "--index-dir", ""], ["--index-dir"]),
         (["parse json", "--bundle", "no/where"], ["no/where", "bundle"]),
     ],

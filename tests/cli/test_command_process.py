@@ -45,6 +45,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.imports
 def test_a_warm_query_imports_nothing_heavy(indexed: Shell) -> None:
     probe = (
         "import json, os, sys; from modstar_lsp.cli import query; real = os._exit\n"

@@ -25,7 +25,7 @@ def test_one_line_stands_for_the_definition_around_it(indexed: Shell) -> None:
 
 def test_code_on_standard_input(indexed: Shell) -> None:
     code = b"function parse(text) { return JSON.parse(stripComments(text.split(lines))) }"
-    answer = indexed.query("--similar", "-", input=code)
+    answer = indexed.query("--similar", "-", stdin=code)
     assert answer.status == 0
     assert answer.places[0] in ("web/client.ts:4", "src/shop/jsonio.py:6")
 
@@ -60,6 +60,6 @@ def test_a_file_outside_of_the_workspace_will_do(indexed: Shell, tmp_path: Path)
     ],
 )
 def test_mistakes_are_told_in_one_line(indexed: Shell, arguments: list[str], code: bytes | None) -> None:
-    answer = indexed.query("--similar", *arguments, input=code)
+    answer = indexed.query("--similar", *arguments, stdin=code)
     assert (answer.status, answer.out) == (2, "")
     assert re.fullmatch(r"modstar-query: .+\n", answer.err)

@@ -117,7 +117,7 @@ def test_an_interrupt_ends_a_watch_in_peace(shell: Shell) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_interrupted_index_ends_silently_and_can_go_on(shell: Shell) -> None:
+def test_an_interrupted_index_says_what_it_kept_and_can_go_on(shell: Shell) -> None:
     body = "\n".join(f"def step_{n}(value):\n    return value * {n}\n" for n in range(300))
     write_files(shell.cwd, {f"src/big{n}.py": body for n in range(60)})
     with shell.start("index", start_new_session=True) as process:
@@ -126,6 +126,27 @@ def test_an_interrupted_index_ends_silently_and_can_go_on(shell: Shell) -> None:
         out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode in (0, 130)
     if process.returncode == 130:
-        assert (out, err) == (b"", b"")
+        assert out == b""
+        # Before anything is read there is nothing to keep.
+        assert not err or re.fullmatch(
+            rb"modstar-index: interrupted: \d+ of 67 files are indexed and kept; the same command .*\n", err
+        )
+    if err:
+        kept = json.loads(shell.index("--status", "--json").out)
+        assert kept["files"] == int(err.split()[2]) == 67 - kept["pending"]
     assert shell.index().status == 0
     assert shell.query("parse_json", "--no-refresh").places[0] == "src/shop/jsonio.py:6"
+
+
+def test_larger_files_are_let_in_on_request_and_stay_so(shell: Shell) -> None:
+    text = "def the_one_in_the_large_file(x):\n    return x\n\n\n" * 30_000
+    (shell.cwd / "src/large.py").write_text(text)
+    nothing = shell.query("the_one_in_the_large_file", "--min-score", "1")
+    assert nothing.status == 1
+    assert "1 too large" in nothing.err
+    assert shell.index("--max-file-bytes", "2000000").status == 0
+    found = shell.query("the_one_in_the_large_file", "--json")
+    assert json.loads(found.out)["hits"][0]["path"] == "src/large.py"
+    refused = shell.index("--max-file-bytes", "99000000000")
+    assert refused.status == 2
+    assert refused.err.count("\n") == 1

@@ -140,11 +140,28 @@ def test_the_home_folder_is_not_indexed_unasked(tmp_path: Path) -> None:
     assert shell.query("tax", ".", "--min-score", "0").status == 0
 
 
+def test_a_typing_error_in_a_name_is_answered_with_the_name(indexed: Shell) -> None:
+    answer = indexed.query("parse_jsno", "--min-score", "1")
+    assert answer.status == 1
+    assert answer.err.endswith("did you mean parse_json?\n")
+
+
 def test_explain_says_where_the_score_came_from(indexed: Shell) -> None:
     answer = indexed.query("parse_json", "--explain", "-k", "1", "--no-snippet")
     header, explanation = answer.out.splitlines()
     assert header.startswith("src/shop/jsonio.py:6")
-    assert re.fullmatch(r"  (\w+ [+-]\d+\.\d\d(  |$))+", explanation)
+    assert re.fullmatch(r"  (\w+ [+-]\d+\.\d\d  )+= -?\d+\.\d\d", explanation)
+
+
+def test_what_explain_adds_up_is_the_sum_that_it_says(indexed: Shell) -> None:
+    answer = indexed.query("json", "--explain", "--no-snippet", "--min-score", "0", "-k", "20")
+    sums = []
+    for line in answer.out.splitlines()[1::3]:
+        *addends, total = re.findall(r"-?\d+\.\d\d", line)
+        assert round(sum(map(float, addends)), 2) == float(total)
+        sums.append(float(total))
+    assert len(sums) > 2
+    assert sums == sorted(sums, reverse=True)
 
 
 def test_version_and_help(indexed: Shell) -> None:
@@ -152,3 +169,13 @@ def test_version_and_help(indexed: Shell) -> None:
     text = indexed.query("--help")
     assert text.status == 0
     assert all(option in text.out for option in ("--similar", "--vimgrep", "--min-score", "exit status"))
+
+
+def test_a_question_in_an_unknown_language_without_an_answer_is_told_that_english_is_best(
+    indexed: Shell,
+) -> None:
+    for question in ("dove viene controllata la parola e il nome", "где восстанавливается пароль"):
+        answer = indexed.query(question)
+        assert (answer.status, answer.err.count("\n")) == (1, 1)
+        assert "best asked in English" in answer.err
+    assert "English" not in indexed.query("turn the lamp over").err

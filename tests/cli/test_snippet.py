@@ -103,3 +103,8 @@ def test_cleaned_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in cleaned)
     cleaned.encode()
     assert width_of(cleaned) >= 0
+
+
+def test_characters_that_nobody_sees_are_shown_as_what_they_are() -> None:
+    assert clean("a\u200bb\U000e0041c\xadd\ufeffe") == "a\\u200bb\\U000e0041c\\xadd\\ufeffe"
+    assert clean("क्\u200dष") == "क्\u200dष"

@@ -139,6 +139,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"src/_pytest/{p.relative_to(sources).as_posix()}": p.read_text("utf-8")
         for p in sources.rglob("*.py")
     }
+    files["README.md"] = "# pytest\n\nRuns tests.\n"
     return make_repository(tmp_path_factory.mktemp("library") / "pytest", files)
 
 

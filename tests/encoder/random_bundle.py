@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from export.manifest import write_manifest
-from export.static import write_static
+from bundle.manifest import write_manifest
+from bundle.static import write_static
 
 SPECIALS = ["<pad>", "<unk>", "<sep>", "<cls>", "<mask>"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.manifest import update_manifest
+from bundle.manifest import update_manifest
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.errors import BundleError
 from tests.encoder.random_bundle import DIMENSION, make_bundle

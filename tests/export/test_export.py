@@ -173,7 +173,7 @@ def test_check_accepts_a_whole_bundle_and_names_a_damaged_file(
 
 
 def test_a_graph_that_onnxruntime_refuses_is_one_line(exported: Exported, tmp_path: Path) -> None:
-    from export.manifest import write_manifest
+    from bundle.manifest import write_manifest
 
     folder = Path(shutil.copytree(exported.bundle, tmp_path / "bundle"))
     manifest = json.loads((folder / "modstar.json").read_text())
@@ -319,7 +319,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("export.static.np.save", full)
+    monkeypatch.setattr("bundle.static.np.save", full)
     assert main([str(exported.checkpoint), str(tmp_path / "bundle"), "--exits", "0"]) == 2
     assert "No space left on device" in one_line_error(capsys)
     assert list(tmp_path.iterdir()) == []

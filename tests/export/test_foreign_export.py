@@ -14,13 +14,14 @@ from export.__main__ import main
 from export.bundle import check_bundle
 from export.checkpoint import load_checkpoint
 from export.validate import torch_encoder
+from model.tokenizer import as_transformers
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace
 from tests.train.foreign import SHAPE, bpe_tokenizer, save_bert, save_published
 from train.pretrained import load_bert
 from train.published import QUERY_PROMPT, code_prompt, load_published
-from train.tokenizer import as_transformers, train_tokenizer
+from train.tokenizer import train_tokenizer
 from train.wrap import wrap
 
 FOREIGN = ("--fidelity", "foreign")
@@ -99,7 +100,7 @@ def test_an_exit_that_builds_on_exit_0_is_fed_its_vector(tmp_path: Path, texts: 
         == 0
     )
     bundle = open_bundle(tmp_path / "bundle")
-    assert [exit.residual for exit in bundle.exits] == [False, True, True]
+    assert [one.residual for one in bundle.exits] == [False, True, True]
     assert bundle.gpu is not None and bundle.gpu.residual
     with torch.no_grad():
         rows = Encoder(bundle).encode(TEXTS, depth)
@@ -171,7 +172,7 @@ def test_a_workspace_is_indexed_and_searched_with_it(
         workspace.refresh()
         assert workspace.search("close window").hits[0].path == "close.py"  # by its words alone
         assert workspace.deepen(2) > 0
-        assert workspace.search("close window", Options(exit=2)).hits
+        assert workspace.search("close window", Options(depth=2)).hits
     finally:
         workspace.close()
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from train.model import ModularStarConfig, ModularStarEncoder
-from train.tokenizer import SPECIALS, train_tokenizer
+from model.config import ModularStarConfig
+from model.encoder import ModularStarEncoder
+from model.tokenizer import SPECIALS
+from train.tokenizer import train_tokenizer
 
 EXITS = (0, 1, 3)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modstar_lsp.files.ignore import Patterns
+from modstar_lsp.files.wildmatch import Glob
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -44,6 +48,7 @@ def ignored(lines: list[str], path: str) -> bool:
         (["trailing ", "kept\\ "], ["trailing", "kept "], ["trailing ", "kept"]),
         (["[ab]?.c", "[!x-z]q"], ["ab.c", "aq"], ["cb.c", "xq"]),
         (["[[:digit:]].t", "[a"], ["3.t"], ["x.t", "[a"]),
+        (["/*.py", "a/*.c"], ["x.py", "a/x.c"], ["a/x.py", "a/b/x.c"]),
         (["foo*bar"], ["foobar", "foo.x.bar"], ["foo/bar"]),
         (["a\\*b"], ["a*b"], ["axb"]),
         (["café"], ["café"], ["cafe"]),
@@ -57,6 +62,15 @@ def test_pattern_examples(lines: list[str], hits: list[str], misses: list[str]) 
 PATHS = ["a", "b.c", "a.c", "ab/a", "ab/b.c", "ab/cd/a.c", "cd/ab/b", "cd/x.y.c", "-x", "ab/[a]"]
 
 
+PIECES = (
+    *(
+        "a b c . / * ? ! - ** *** **/ /** /**/ ab cd \\ \\* \\? [ ] []a] [!]] [a-c] [!a] [^b-] [z-a] [--c] "
+    ).split(),
+    *("[a- [[:alpha:]] [![:digit:]x] [[:nope:]] [[:a] [[] [a/b] [\\]a] [a-\\c]").split(),
+    " ",
+)
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("repository")
@@ -65,14 +79,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_git
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(
-        st.lists(st.sampled_from([*"abc./*?!-", "**", "**/", "/**", "[a-c]", "[!a]", "\\", "ab", "cd", " "]))
+        st.lists(st.sampled_from(PIECES), max_size=8)
         .map("".join)
         .filter(lambda line: not line.startswith("#")),
         min_size=1,
-        max_size=4,
+        max_size=12,
     )
 )
 def test_the_answers_are_those_of_git(repository: Path, lines: list[str]) -> None:
@@ -86,3 +100,107 @@ def test_the_answers_are_those_of_git(repository: Path, lines: list[str]) -> Non
     )
     theirs = {path for path in asked.stdout.decode().split("\0") if path}
     assert {path for path in PATHS if ignored(lines, path)} == theirs
+
+
+A200 = "a" * 200
+HOSTILE = {
+    "stars": ["*a*a*a*a*a*a*a*a*a*a*b"],
+    "four stars": ["*a*a*a*a"],
+    "a chain of stars": ["*".join("a" * 100) + "b"],
+    "classes": ["[a-z]*" * 60 + "[0-9]"],
+    "negated classes": ["*[!b]" * 80 + "b"],
+    "question marks": ["*" + "?" * 150 + "*" + "?" * 40 + "b*"],
+    "double stars": ["**/" * 60 + "*a*a*a*b"],
+    "double stars apart": ["/**/a*" * 40 + "/b"],
+    "stars and double stars": ["**/*a*a*/**/*a*a*/**/*a*a*b"],
+    "a long bracket": ["*[" + "a-b" * 1000 + "]" * 2 + "*b"],
+    "an open bracket": ["*[" + "[:alpha:]" * 400],
+    "backslashes": ["*" + "\\a*" * 300 + "b"],
+    "longer than any path": ["a*" * 300_000 + "b"],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_pattern_takes_longer_than_its_text(name: str) -> None:
+    """Each of these keeps a backtracking matcher busy for longer than the machine lasts."""
+    script = (
+        "import json, sys\n"
+        "from modstar_lsp.files.ignore import Patterns\n"
+        "lines, paths = json.load(sys.stdin)\n"
+        "patterns = Patterns(lines)\n"
+        "print([patterns.verdict(path, path.rpartition('/')[2], False) for path in paths])\n"
+    )
+    paths = [A200, f"{A200}.py", "/".join([A200] * 15)]
+    asked = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps([HOSTILE[name], paths]),
+        capture_output=True,
+        text=True,
+        timeout=60,  # a guard against hanging: it takes milliseconds
+    )
+    expected = [True, None, True] if name == "four stars" else [None] * 3
+    assert asked.stdout.strip() == str(expected), asked.stderr
+
+
+@given(
+    pattern=st.text("ab*?/[]!-\\", max_size=40).filter(lambda text: not text.startswith("\\")),
+    text=st.text("ab/", max_size=60),
+)
+def test_each_character_is_one_step(pattern: str, text: str) -> None:
+    """The matcher walks over its text once: no more looks at it than it has characters."""
+
+    class Counted(str):
+        looks = 0
+
+        def __iter__(self) -> Iterator[str]:
+            for char in str(self):
+                type(self).looks += 1
+                yield char
+
+    try:
+        glob = Glob(pattern)
+    except ValueError:
+        return
+    Counted.looks = 0
+    glob.matches(Counted(text))
+    assert Counted.looks <= len(text)
+
+
+def test_of_many_rules_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generated ignore file of 60,000 rules costs a name no more than one of a handful."""
+    lines = [f"name_{number}.py" for number in range(20_000)]
+    lines += [f"/made/by/tool_{number}.py" for number in range(20_000)]
+    lines += [f"build_{number}_*.tmp" for number in range(10_000)]
+    lines += [f"/out/{number}/**/*.o" for number in range(10_000)]
+    patterns = Patterns([*lines, "!name_7.py", "!build_77_kept*.tmp"])
+    tried = 0
+    matches = Glob.matches
+
+    def counted(self: Glob, text: str) -> bool:
+        nonlocal tried
+        tried += 1
+        return matches(self, text)
+
+    monkeypatch.setattr(Glob, "matches", counted)
+    expected = {
+        "src/name_123.py": True,
+        "name_7.py": False,
+        "made/by/tool_19999.py": True,
+        "made/by/tool_20000.py": None,
+        "build_9999_x.tmp": True,
+        "build_77_kept.tmp": False,
+        "build_77_x.tmp": True,
+        "out/4321/a/b/c.o": True,
+        "out/4321/a/b/c.h": None,
+        "src/module.py": None,
+    }
+    found = {path: patterns.verdict(path, path.rpartition("/")[2], False) for path in expected}
+    assert found == expected
+    assert tried < 200 * len(expected)  # of 20,000 with wildcards
+
+
+def test_more_wildcards_than_anybody_writes_are_not_all_obeyed() -> None:
+    patterns = Patterns([f"*{number}*x?" for number in range(100)] * 50 + ["*.log", "name.py"])
+    assert patterns.verdict("a.log", "a.log", False)
+    assert patterns.verdict("name.py", "name.py", False)
+    assert patterns.verdict("7xy", "7xy", False)

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modstar_lsp.files import kinds
-
-
-@given(st.from_regex(kinds._SECRET, fullmatch=True))
-def test_every_name_of_a_secret_is_looked_at(name: str) -> None:
-    """The shortcut past the pattern never misses what the pattern matches."""
-    assert kinds.is_secret(name) or re.fullmatch(kinds._SECRET_EXAMPLE, name)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +45,4 @@ def test_the_reason_for_a_name(reason: str, names: str) -> None:
     ],
 )
 def test_the_reason_for_a_folder(name: str, reason: str) -> None:
-    assert kinds.folder_reason(name, lambda ending: False, lambda: False) == reason
+    assert kinds.folder_reason(name, lambda ending: False, lambda: False, lambda: False) == reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,10 +97,12 @@ def test_minified_code_is_unreadable_and_long_paragraphs_are_not(plant: Plant) -
 
 
 def test_what_is_gone_or_too_large_or_no_file_is_unreadable(plant: Plant) -> None:
-    root = plant({"big.py": b"x" * 1_000_001, "folder/a.py": ""})
+    root = plant({"big.py": b"x = 1\n" * 170_000, "folder/a.py": ""})
     assert reason(root, "nowhere.py") == "vanished"
     assert reason(root, "folder/gone/a.py") == "vanished"
-    assert reason(root, "big.py") == "larger than 1 MB"
+    with pytest.raises(Unreadable, match="too large"):
+        read_source(root, "big.py", max_bytes=1_000_000)
+    assert read_source(root, "big.py")  # the walk let it in
     assert reason(root, "folder") == "special file"
 
 
@@ -132,3 +135,56 @@ def test_a_forbidden_file_is_unreadable(plant: Plant) -> None:
     root = plant({"a.py": ""})
     (root / "a.py").chmod(0)
     assert reason(root, "a.py") == "permission denied"
+
+
+COMMENTS = {
+    "shift_jis": "消費税込みの価格を計算する関数",
+    "euc_jp": "消費税込みの価格を計算する関数",
+    "gbk": "任务失败后重试，使用指数退避",
+    "big5": "計算含稅價格的函數，請稍後再試",
+    "euc_kr": "세금을 포함한 가격을 계산하는 함수",
+    "koi8_r": "восстановление пароля пользователя",
+    "cp1251": "Восстановление пароля, и ещё список",
+    "cp866": "восстановление пароля пользователя",
+    "cp1252": "déjà vu à la française, l\u2019été",
+    "latin-1": "Größe über Maß",
+}
+
+
+@pytest.mark.parametrize("encoding", COMMENTS)
+@pytest.mark.parametrize("times", [1, 20])
+def test_comments_in_a_legacy_encoding_are_read(plant: Plant, encoding: str, times: int) -> None:
+    code = f"def retry(x):\r\n    # {COMMENTS[encoding]}\r\n    return x\r\n" * times
+    assert read_source(plant({"a.py": code.encode(encoding)}), "a.py") == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# -*- coding: iso-8859-5 -*-\nx = 'Ж'\n",
+        "#!/usr/bin/python\n# vim: set fileencoding=iso-8859-2 :\nx = 'ž'\n",
+        '<?xml version="1.0" encoding="iso-8859-7"?>\n<a>ώρα</a>\n',
+        '<html><meta charset="windows-1250"><p>žluť</p></html>\n',
+    ],
+)
+def test_a_file_that_names_its_encoding_is_read_in_it(plant: Plant, text: str) -> None:
+    encoding = next(
+        name for name in ("iso-8859-5", "iso-8859-2", "iso-8859-7", "windows-1250") if name in text
+    )
+    assert read_source(plant({"a.html": text.encode(encoding)}), "a.html") == text
+
+
+@pytest.mark.parametrize(
+    "named", ["utf-8", "nothing", "rot13", "zlib", "unicode_escape", "punycode", "ascii", "utf-7"]
+)
+def test_a_wrong_or_odd_encoding_is_not_believed(plant: Plant, named: str) -> None:
+    text = f"# -*- coding: {named} -*-\nx = 'caf\u00e9 \\u0041'\n"
+    assert read_source(plant({"a.py": text.encode("cp1252")}), "a.py") == text
+
+
+def test_what_is_utf8_is_not_guessed_at(plant: Plant) -> None:
+    script = "import sys\nfrom pathlib import Path\nfrom modstar_lsp.files import read_source\n"
+    script += "read_source(Path(sys.argv[1]), 'a.py')\nprint('modstar_lsp.files.encodings' in sys.modules)\n"
+    root = plant({"a.py": "x = 'é'\n"})
+    asked = subprocess.run([sys.executable, "-c", script, str(root)], capture_output=True, text=True)
+    assert asked.stdout == "False\n", asked.stderr

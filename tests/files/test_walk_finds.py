@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planting import Plant
 
 from modstar_lsp.errors import WorkspaceError
-from modstar_lsp.files import Walk, is_allowed, walk
+from modstar_lsp.files import Unreadable, Walk, is_allowed, read_source, walk, walk_again
+from modstar_lsp.files.reasons import REASONS
 from modstar_lsp.files.repository import Repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -128,6 +130,24 @@ def test_default_folders_are_left_out(plant: Plant, path: str, reason: str) -> N
     assert reasons(found) == {f"{path.split('/')[0]}/": reason}
 
 
+def test_a_folder_called_vendors_is_left_out_where_it_holds_packages(plant: Plant) -> None:
+    root = plant(
+        {
+            "shop/vendors/models.py": "",
+            "shop/vendors/views/list.py": "",
+            "web/vendors/chart/LICENSE.txt": "",
+            "web/vendors/chart/chart.js": "",
+            "js/vendors/moment/package.json": "{}",
+            "js/vendors/moment/moment.js": "",
+        }
+    )
+    found = walk(root)
+    assert paths(found) == ["shop/vendors/models.py", "shop/vendors/views/list.py"]
+    assert reasons(found) == {"js/vendors/": "vendored", "web/vendors/": "vendored"}
+    assert is_allowed(root, "shop/vendors/models.py")
+    assert not is_allowed(root, "web/vendors/chart/chart.js")
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
@@ -175,7 +195,44 @@ def test_large_files_are_left_out(plant: Plant) -> None:
     root = plant({"big.py": b"x" * 1_000_001, "data.yaml": b"x" * 200_000, "fine.py": b"x" * 999_999})
     found = walk(root)
     assert paths(found) == ["fine.py"]
-    assert reasons(found) == {"big.py": "larger than 1 MB", "data.yaml": "data"}
+    assert reasons(found) == {"big.py": "too large", "data.yaml": "data"}
+
+
+def test_larger_files_are_let_in_on_request(plant: Plant) -> None:
+    root = plant({"big.py": b"x = 1\n" * 300_000, "huge.py": b"x = 1\n" * 600_000, "a.py": ""})
+    found = walk(root, max_bytes=2_000_000)
+    assert paths(found) == ["a.py", "big.py"]
+    assert reasons(found) == {"huge.py": "too large"}
+    assert is_allowed(root, "big.py", max_bytes=2_000_000)
+    assert not is_allowed(root, "big.py")
+    assert len(read_source(root, "big.py", max_bytes=2_000_000)) == 1_800_000
+    assert walk_again(root, found, ["big.py"], max_bytes=2_000_000) == found
+
+
+def test_reasons_are_a_closed_set_without_paths(plant: Plant) -> None:
+    """What is left out is summed up by reason: a reason that holds a path sums up nothing."""
+    root = plant(
+        {
+            "g1.py": "# @generated\n",
+            "g2.py": "# @generated\n",
+            "big.py": b"x" * 1_000_001,
+            "key.txt": "-----BEGIN PRIVATE KEY-----\n",
+            "odd.py": b"\0\1",
+            "node_modules/x.js": "",
+            "photo.png": "",
+            "lfs.py": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            ".env": "",
+        }
+    )
+    found = walk(root)
+    unread = []
+    for file in found.files:
+        with pytest.raises(Unreadable) as error:
+            read_source(root, file.path)
+        unread.append(error.value.reason)
+    assert sorted(unread) == ["Git LFS pointer", "binary", "generated", "generated", "secret"]
+    assert {*unread, *reasons(found).values()} <= set(REASONS)
+    assert not [reason for reason in REASONS if any(char in reason for char in "/.:0123456789")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX modes")
@@ -367,13 +424,119 @@ def test_one_path_gets_the_answer_of_the_walk(plant: Plant) -> None:
     assert not is_allowed(root, "")
 
 
-def test_five_thousand_files_are_walked_quickly(tmp_path: Path) -> None:
-    for folder in range(100):
+def test_of_many_files_each_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in range(20):
         (tmp_path / f"package_{folder}").mkdir()
         for file in range(50):
             (tmp_path / f"package_{folder}" / f"module_{file}.py").touch()
     (tmp_path / ".gitignore").write_text("*.log\nbuild/\n/docs/_build/\n*.py[cod]\n")
-    walk(tmp_path)
-    started = time.process_time()
-    assert len(walk(tmp_path).files) == 5000
-    assert time.process_time() - started < 0.5  # about 0.05 s on the machine it was written on
+    listed: list[str] = []
+
+    def counted(path: str | Path) -> Any:
+        listed.append(os.fspath(path))
+        return scandir(path)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", counted)
+    assert len(walk(tmp_path).files) == 1000
+    assert len(listed) == len(set(listed)) == 21
+
+
+@needs_git
+def test_linked_worktrees_inside_are_left_out(plant: Plant) -> None:
+    root = plant({"a.py": "", "sub/b.py": ""})
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "x")
+    for folder in ("wt", ".claude/worktrees/agent-1"):
+        git(root, "worktree", "add", "-q", folder)
+    found = walk(root)
+    assert paths(found) == ["a.py", "sub/b.py"]
+    assert reasons(found) == {"wt/": "worktree", ".claude/worktrees/agent-1/": "worktree"}
+    assert not is_allowed(root, "wt/a.py")
+    assert paths(walk(root / "wt")) == ["a.py", "sub/b.py"]  # asked for by itself
+    plant({".modstarignore": "!wt/\n"})
+    assert "wt/a.py" in paths(walk(root))
+
+
+@needs_git
+def test_a_worktree_that_holds_another_leaves_it_out(plant: Plant) -> None:
+    top = plant({"main/a.py": ""})
+    git(top / "main", "init", "-q")
+    git(top / "main", "add", ".")
+    git(top / "main", "commit", "-qm", "x")
+    git(top / "main", "worktree", "add", "-q", "../other")
+    git(top / "other", "worktree", "add", "-q", "inner")
+    assert reasons(walk(top / "other")) == {"inner/": "worktree"}
+
+
+@needs_git
+def test_a_clone_inside_is_searched_and_its_own_excludes_hold(plant: Plant) -> None:
+    root = plant(
+        {"a.py": "", "made.py": "", "nested/b.py": "", "nested/made.py": "", "nested/sub/made.py": ""}
+    )
+    git(root, "init", "-q")
+    git(root / "nested", "init", "-q")
+    plant({"nested/.git/info/exclude": "made.py\n"})
+    assert paths(walk(root)) == ["a.py", "made.py", "nested/b.py"]
+    assert not is_allowed(root, "nested/sub/made.py")
+    assert is_allowed(root, "made.py")
+
+
+@needs_git
+def test_a_submodule_has_excludes_of_its_own(plant: Plant) -> None:
+    top = plant({"library/b.py": "", "main/a.py": ""})
+    for name in ("library", "main"):
+        git(top / name, "init", "-q")
+        git(top / name, "add", ".")
+        git(top / name, "commit", "-qm", "x")
+    adding = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(top / "library"), "lib")
+    git(top / "main", *adding)
+    assert (top / "main/lib/.git").is_file()
+    plant({"main/.git/modules/lib/info/exclude": "made.py\n", "main/lib/made.py": ""})
+    assert paths(walk(top / "main")) == ["a.py", "lib/b.py"]
+
+
+HUNG = """
+import sys
+from pathlib import Path
+from typing import Any
+from modstar_lsp.files import is_allowed, walk
+from modstar_lsp.files.repository import other_worktrees
+root = Path(sys.argv[1])
+print([file.path for file in walk(root).files], is_allowed(root, "src/a.py"), len(other_worktrees(root)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("what", ["pipe", "link to a pipe", "endless", "sparse"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".gitignore",
+        "src/.gitignore",
+        "src/.modstarignore",
+        ".git/info/exclude",
+        ".git/commondir",
+        ".git/index",
+        ".git/worktrees/x/gitdir",
+        "src/.git",
+    ],
+)
+def test_what_never_ends_is_not_read(plant: Plant, place: str, what: str, no_user_settings: Path) -> None:
+    root = plant({".git/HEAD": "ref: x\n", ".git/worktrees/x/HEAD": "ref: x\n", "src/a.py": "", "b.py": ""})
+    odd = root / place
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    if what == "pipe":
+        os.mkfifo(odd)
+    elif what == "link to a pipe":
+        os.mkfifo(root / "pipe.bin")
+        odd.symlink_to(root / "pipe.bin")
+    elif what == "endless":
+        odd.symlink_to("/dev/zero")
+    else:
+        with odd.open("wb") as file:
+            file.truncate(20_000_000_000)
+    command = "ulimit -v 2000000; exec " + shlex.join([sys.executable, "-c", HUNG, str(root)])
+    asked = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert asked.stdout == "['b.py', 'src/a.py'] True 0\n", asked.stderr

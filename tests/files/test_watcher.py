@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from planting import Plant
 
-from modstar_lsp.files import read_source, walk
+from modstar_lsp.files import inotify, read_source, walk, watch
 from modstar_lsp.files.watch import EVERYTHING, Watcher
 
 
@@ -109,21 +109,112 @@ def test_nothing_is_told_after_stop(plant: Plant, heard: Heard) -> None:
     assert not heard.wait(lambda: bool(heard.calls), seconds=0.4)
 
 
+linux = pytest.mark.skipif(not inotify.is_available(), reason="needs a system that watches folder by folder")
+
+
+@linux
 def test_polling_takes_over_when_the_system_can_watch_no_more(
     plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from watchdog import observers
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
 
-    from modstar_lsp.files import watch
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "inotify watch limit reached")
-
-    monkeypatch.setattr(observers.Observer, "start", full)
+    monkeypatch.setattr(inotify.Inotify, "add", full)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
-    folder = plant({"a.py": ""})
-    with Watcher(folder, heard, delay=0.1) as watcher:
+    folder = plant({"a.py": "", "sub/b.py": "", "node_modules/x.js": ""})
+    notices: list[str] = []
+    with Watcher(folder, heard, delay=0.1, on_notice=notices.append) as watcher:
         assert watcher.polling
-        time.sleep(0.3)
+        assert watcher.watched == 0
+        assert len(notices) == 1
+        assert str(folder) in notices[0]
+        (folder / "node_modules/x.js").write_text("longer\n")
         (folder / "a.py").write_text("longer\n")
         assert heard.wait(lambda: "a.py" in heard.paths)
+        assert heard.paths == {"a.py"}
+        (folder / "sub/new").mkdir()
+        (folder / "sub/new/c.py").write_text("x")
+        assert heard.wait(lambda: EVERYTHING in heard.paths)
+
+
+@linux
+def test_polling_takes_over_when_the_watches_run_out_later(
+    plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plant({"a.py": ""})
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    add = inotify.Inotify.add
+
+    def nearly_full(self: inotify.Inotify, path: str) -> int:
+        if path.endswith("deep"):
+            raise OSError(28, "No space left on device")
+        return add(self, path)
+
+    monkeypatch.setattr(inotify.Inotify, "add", nearly_full)
+    notices: list[str] = []
+    with Watcher(folder, heard, delay=0.1, on_notice=notices.append) as watcher:
+        assert not watcher.polling
+        (folder / "deep").mkdir()
+        assert heard.wait(lambda: watcher.polling and EVERYTHING in heard.paths)
+        assert len(notices) == 1
+        (folder / "deep/new.py").write_text("x")
+        assert heard.wait(lambda: "deep/new.py" in heard.paths)
+
+
+@linux
+def test_only_what_the_walk_enters_is_watched(plant: Plant, heard: Heard) -> None:
+    modules = {f"node_modules/p{number}/lib/x.js": "" for number in range(50)}
+    folder = plant({"a.py": "", "sub/deep/b.py": "", "out/x.py": "", ".gitignore": "out/\n", **modules})
+    with Watcher(folder, heard, delay=0.1) as watcher:
+        assert watcher.watched == 3  # the root, sub, sub/deep
+        for number in range(30):
+            (folder / f"out/made{number}").mkdir()
+            (folder / f"node_modules/q{number}").mkdir()
+        shutil.rmtree(folder / "out")
+        (folder / "out").mkdir()
+        (folder / "a.py").write_text("x = 4\n")
+        assert heard.wait(lambda: "a.py" in heard.paths)
+        assert heard.paths == {"a.py"}
+        (folder / ".gitignore").write_text("")
+        assert heard.wait(lambda: EVERYTHING in heard.paths)
+        assert watcher.watched == 4
+
+
+def test_a_file_in_a_new_folder_in_a_new_folder_is_told(root: Path, heard: Heard) -> None:
+    (root / "new/newer/newest").mkdir(parents=True)
+    assert heard.wait(lambda: EVERYTHING in heard.paths)
+    heard.calls.clear()
+    (root / "new/newer/newest/a.py").write_text("x")
+    assert heard.wait(lambda: "new/newer/newest/a.py" in heard.paths)
+
+
+def test_a_renamed_folder_is_watched_under_its_new_name(root: Path, heard: Heard) -> None:
+    (root / "sub").rename(root / "other")
+    (root / "sub").mkdir()
+    assert heard.wait(lambda: EVERYTHING in heard.paths)
+    time.sleep(0.3)
+    for path in ("other/c.py", "sub/d.py"):
+        (root / path).write_text("x")
+        assert heard.wait(lambda path=path: path in heard.paths)  # type: ignore[misc]
+
+
+def test_a_root_that_is_deleted_and_made_again_is_watched(plant: Plant, heard: Heard) -> None:
+    folder = plant({"a.py": "", "sub/b.py": ""})
+    notices: list[str] = []
+    with Watcher(folder, heard, delay=0.1, on_notice=notices.append) as watcher:
+        shutil.rmtree(folder)
+        assert heard.wait(lambda: watcher.lost and EVERYTHING in heard.paths)
+        heard.calls.clear()
+        plant({"sub/b.py": "x"})
+        assert heard.wait(lambda: not watcher.lost and EVERYTHING in heard.paths)
+        time.sleep(0.3)
+        (folder / "sub/b.py").write_text("longer")
+        assert heard.wait(lambda: "sub/b.py" in heard.paths)
+    assert len(notices) == 2
+
+
+def test_a_root_that_is_moved_away_is_noticed(plant: Plant, heard: Heard, tmp_path: Path) -> None:
+    folder = plant({"a.py": ""})
+    with Watcher(folder, heard, delay=0.1) as watcher:
+        folder.rename(tmp_path / "elsewhere")
+        assert heard.wait(lambda: watcher.lost and EVERYTHING in heard.paths)

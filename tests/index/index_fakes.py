@@ -1,4 +1,4 @@
-"""A model without weights, and a workspace that tests write to. Importable by helper processes."""
+"""A model without weights, and a workspace that tests write to. Importable by worker processes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from modstar_lsp.chunking import chunk_file
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.files import walk
 from modstar_lsp.index import Index, Snapshot, chunk_terms
+from modstar_lsp.index.store.database import database_name
 
 Floats = NDArray[np.float32]
 DIMENSION = 32
@@ -49,8 +50,8 @@ class FakeEncoder:
         self.encoded += len(counts)
         return self._unit([[(word, float(count)) for word, count in words.items()] for words in counts])
 
-    def encode(self, texts: Sequence[str], exit: int = 0, role: str = "code") -> Floats:
-        if exit == 0:
+    def encode(self, texts: Sequence[str], depth: int = 0, role: str = "code") -> Floats:
+        if depth == 0:
             return self.encode_words([Counter(split_words(text)) for text in texts])
         self.encoded += len(texts)
         words = [split_words(text) for text in texts]
@@ -58,6 +59,15 @@ class FakeEncoder:
         return self._unit(
             [[(word, 1.0) for word in some] + pair for some, pair in zip(words, pairs, strict=True)]
         )
+
+    def pieces(self, counts: Sequence[Mapping[str, int]]) -> list[NDArray[np.uint16]]:
+        return [
+            np.unique(np.array([piece for word in words for piece in self.word_pieces(word)], np.uint16))
+            for words in counts
+        ]
+
+    def word_pieces(self, word: str) -> list[int]:
+        return [zlib.crc32(word.encode()) & 0xFFFF]
 
     def _unit(self, texts: Sequence[Sequence[tuple[str, float]]]) -> Floats:
         sums = np.zeros((len(texts), self.bundle.dimension), np.float32)
@@ -84,6 +94,11 @@ class Tree:
         self.bundle = bundle or FakeBundle()
         self.encoder = FakeEncoder(self.bundle)
         self._clock = itertools.count(1_600_000_000)
+
+    @property
+    def file(self) -> Path:
+        """The database."""
+        return self.folder / database_name(self.bundle.digest)
 
     def write(self, path: str, text: str) -> None:
         file = self.root / path

@@ -72,7 +72,7 @@ def workspace(root: Path, work: Path, manifest: dict[str, Any]) -> Workspace:
 def test_a_search_goes_by_the_calibration_of_its_exit(project: Path, tmp_path: Path) -> None:
     with workspace(project, tmp_path, {"0": calibration(dense=0.0, threshold=0.999)}) as opened:
         opened.refresh()
-        results = opened.search("parse json settings")
+        results = opened.search("parse json settings slowly")
         assert results.hits == ()
         assert results.closest is not None
         hits = opened.search("parse json settings", Options(min_score=0.0)).hits

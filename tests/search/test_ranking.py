@@ -8,7 +8,7 @@ import numpy as np
 
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search.query import analyse
-from modstar_lsp.search.ranking import Candidates, Terms, definition, several_chunks
+from modstar_lsp.search.ranking import NAME_WORTH, Candidates, Terms, definition, several_chunks
 from modstar_lsp.search.search import order
 
 
@@ -19,6 +19,8 @@ class Made(NamedTuple):
     lexical: float = 0.0
     coverage: float = 0.0
     dense: float = 0.0
+    nearest_words: float = 0.0
+    identifiers: float = 0.0
     symbols: tuple[str, ...] = ()
 
 
@@ -35,6 +37,8 @@ def candidates(question: str, made: list[Made]) -> Candidates:
         lexical=column("lexical"),
         coverage=column("coverage"),
         dense=column("dense"),
+        nearest_words=column("nearest_words"),
+        identifiers=column("identifiers"),
         chunks=chunks,
         terms=Terms(dict.fromkeys(analyse(question).terms, 1.0)),
     )
@@ -74,5 +78,5 @@ def test_a_name_counts_less_the_more_else_is_asked() -> None:
 
     bare, short = worth("FromJson"), worth("FromJson instances")
     long = worth("derive instances of FromJson from a template at compile time")
-    assert bare == 1.0
+    assert bare == NAME_WORTH
     assert bare > short > long > 0

@@ -6,6 +6,7 @@ import pytest
 
 from modstar_lsp.errors import QueryError
 from modstar_lsp.search import Hit, Options
+from modstar_lsp.search.filters import Filter
 from modstar_lsp.workspace import Workspace
 
 EVERYTHING = Options(min_score=0.0)
@@ -60,14 +61,19 @@ def test_a_question_about_tests_may_find_a_test(workspace: Workspace) -> None:
 
 
 def test_filters_leave_only_what_they_name(workspace: Workspace) -> None:
-    only_go = workspace.search("sum of prices", Options(languages=frozenset({"go"}), min_score=0.0))
+    go = Filter(languages=frozenset({"go"}))
+    only_go = workspace.search("sum of prices", Options(filters=(go,), min_score=0.0))
     assert {hit.path for hit in only_go.hits} == {"billing/invoice.go"}
-    only_web = workspace.search("sum of prices", Options(globs=("web/**",), min_score=0.0))
+    only_web = workspace.search("sum of prices", Options(filters=(Filter(globs=("web/**",)),), min_score=0.0))
     assert {hit.path for hit in only_web.hits} == {"web/src/cart.ts"}
 
 
 @pytest.mark.parametrize(
-    "options", [Options(globs=("nothing/*.x",)), Options(languages=frozenset({"cobol"}))]
+    "options",
+    [
+        Options(filters=(Filter(globs=("nothing/*.x",)),)),
+        Options(filters=(Filter(languages=frozenset({"cobol"})),)),
+    ],
 )
 def test_a_filter_that_matches_no_file_is_an_error_of_one_line(
     workspace: Workspace, options: Options
@@ -83,7 +89,7 @@ def test_a_question_without_words_is_an_error(workspace: Workspace, text: str) -
         workspace.search(text)
 
 
-@pytest.mark.parametrize("options", [Options(k=0), Options(k=-3), Options(min_score=2.0), Options(exit=99)])
+@pytest.mark.parametrize("options", [Options(k=0), Options(k=-3), Options(min_score=2.0), Options(depth=99)])
 def test_options_that_make_no_sense_are_errors(workspace: Workspace, options: Options) -> None:
     with pytest.raises(QueryError):
         workspace.search("sum", options)
@@ -107,6 +113,13 @@ def test_nothing_in_the_project_answers_and_it_says_so(workspace: Workspace) -> 
     assert results.hits == ()
 
 
+def test_no_follower_is_shown_that_scores_much_less_than_a_first_hit_has_to(workspace: Workspace) -> None:
+    for question in ("parse_json", "upload a file", "password", "total price of the cart"):
+        hits = workspace.search(question).hits
+        assert hits
+        assert all(hit.score >= 0.08 for hit in hits)
+
+
 def test_the_threshold_names_the_closest_instead(workspace: Workspace) -> None:
     results = workspace.search("parse json", Options(min_score=1.0))
     assert results.hits == ()
@@ -118,7 +131,7 @@ def test_a_hit_explains_its_score(workspace: Workspace) -> None:
     explanation = first(workspace, "parse_json").explanation
     assert explanation["definition"] > 0
     plain = workspace.search("parse_json", Options(rules=False, min_score=0.0)).hits[0].explanation
-    assert set(plain) <= {"lexical", "file_lexical", "dense", "file_dense"}
+    assert set(plain) <= {"lexical", "dense", "nearest_words"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from export.manifest import update_manifest
+from bundle.manifest import update_manifest
 from modstar_lsp.encoder import open_bundle
 from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
 from modstar_lsp.search import Options

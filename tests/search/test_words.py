@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modstar_lsp.encoder.words import _any_word, split_words, word_pattern
-from modstar_lsp.search.candidates import glob_regex
+from modstar_lsp.search.filters import path_matcher
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse, name_parts
 from modstar_lsp.search.ranking import same_word, stem
@@ -51,6 +51,8 @@ def test_ascii_has_the_same_words_by_both_patterns(text: str) -> None:
         ("stopped", "stop"),
         ("parsing", "parse"),
         ("connection", "connect"),
+        ("ids", "id"),
+        ("id", "ids"),
     ],
 )
 def test_an_inflection_leads_to_the_word_in_the_code(asked: str, written: str) -> None:
@@ -113,4 +115,4 @@ def test_a_qualified_name_falls_into_its_parts() -> None:
     ],
 )
 def test_globs(glob: str, path: str, matches: bool) -> None:
-    assert bool(re.match(glob_regex(glob), path)) is matches
+    assert path_matcher(glob)(path) is matches

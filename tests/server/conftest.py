@@ -53,10 +53,15 @@ def large(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of `served`, which no test changes."""
+    return lay_out(tmp_path_factory.mktemp("served") / "shop", FILES)
+
+
+@pytest.fixture(scope="module")
+def served(shop: Path) -> Iterator[Client]:
     """One server for tests that only ask."""
-    base = tmp_path_factory.mktemp("served")
-    with Client(base / "indexes") as client:
-        client.initialize(lay_out(base / "shop", FILES))
+    with Client(shop.parent / "indexes") as client:
+        client.initialize(shop)
         client.ready()
         yield client

@@ -70,6 +70,7 @@ def test_an_index_folder_that_cannot_be_is_told(start: Callable[..., Client], pr
     assert str(blocked) in status["folders"][0]["message"]
 
 
+@pytest.mark.imports
 def test_starting_waits_for_nothing_that_only_searching_needs() -> None:
     program = "import sys, modstar_lsp.server.server; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -11,7 +11,6 @@ import pytest
 from lsp_process import CAPABILITIES, Client, Message
 from shop import FILES, lay_out
 
-from modstar_lsp.server.power import is_on_battery
 from modstar_lsp.server.settings import Settings, parse
 
 WITHOUT_PULL: Message = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": False}}
@@ -282,33 +281,3 @@ def test_a_client_that_knows_us_hears_of_changes_and_others_do_not(start: Start,
     while not plain.request("workspace/symbol", {"query": "upload 7"}):
         pass
     assert plain.said("modstar/statusChanged") == []
-
-
-# -- battery
-
-
-@pytest.mark.parametrize(
-    ("supplies", "expected"),
-    [
-        ({}, False),
-        ({"BAT0": {"type": "Battery", "status": "Discharging"}}, True),
-        ({"BAT0": {"type": "Battery", "status": "Charging"}}, False),
-        (
-            {"AC": {"type": "Mains", "online": "1"}, "BAT0": {"type": "Battery", "status": "Discharging"}},
-            False,
-        ),
-        (
-            {"AC": {"type": "Mains", "online": "0"}, "BAT0": {"type": "Battery", "status": "Discharging"}},
-            True,
-        ),
-        ({"mouse": {"type": "Battery", "scope": "Device", "status": "Discharging"}}, False),
-    ],
-)
-@pytest.mark.skipif(sys.platform != "linux", reason="as Linux tells it")
-def test_the_battery_is_told_from_the_mains(tmp_path: Path, supplies: Any, expected: bool) -> None:
-    for name, values in supplies.items():
-        for key, value in values.items():
-            file = tmp_path / name / key
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(f"{value}\n")
-    assert is_on_battery(tmp_path) is expected

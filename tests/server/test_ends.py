@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +93,50 @@ def test_killed_and_started_again_it_goes_on(
     indexing.process.wait(TIMEOUT)
     assert are_gone(started)
     goes_on(start, large)
+
+
+def test_it_ends_with_the_process_that_the_client_named(
+    start: Callable[..., Client], project: Path, large: Path
+) -> None:
+    """Though its pipe stays open: somebody else holds the other end, too."""
+    editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    client = start()
+    client.initialize(project, processId=editor.pid)
+    client.ready()
+    started = children(client.process.pid)
+    editor.kill()
+    editor.wait()
+    assert client.process.wait(TIMEOUT) == 1
+    assert are_gone(started)
+
+
+def test_a_client_that_cannot_be_seen_does_not_end_it(start: Callable[..., Client], project: Path) -> None:
+    client = start()
+    client.initialize(project, processId=2**22 + 7)
+    client.comes_up("parse_json")
+    assert client.exit() == 0
+
+
+def test_neither_a_request_nor_the_end_waits_for_lists_that_do_not_fit(client: Client) -> None:
+    changed = "workspace/didChangeWorkspaceFolders"
+    client.notify(changed, {"event": {"added": "x" * 100_000, "removed": []}})
+    client.notify(changed, {"event": {"added": [{"uri": 7}] * 100_000, "removed": [{}] * 100_000}})
+    diagnostics = {"textDocument": {"uri": "file:///a.py"}, "context": {"diagnostics": [7] * 100_000}}
+    assert client.error("textDocument/codeAction", diagnostics)["code"] == -32602
+    client.notify("textDocument/didOpen", opened("file:///huge.py", "x = 1\n" * 5_000_000))
+    assert client.search("parse a json document")["hits"]
+    client.notify(changed, {"event": {"added": [{"uri": 7}] * 100_000, "removed": []}})
+    assert client.exit() == 0
+
+
+def opened(uri: str, text: str) -> dict[str, object]:
+    return {"textDocument": {"uri": uri, "languageId": "python", "version": 1, "text": text}}
+
+
+def test_a_thousand_unsaved_documents_keep_no_question_waiting(client: Client, project: Path) -> None:
+    for number in range(1_000):
+        text = f"def fresh_{number}(argument):\n    return {number}\n" * 10
+        client.notify("textDocument/didOpen", opened((project / f"new/a{number}.py").as_uri(), text))
+    assert client.search("parse a json document")["hits"][0]["symbol"] == "parse_json"
+    client.comes_up("fresh_999")
+    client.comes_up("fresh_0")

@@ -30,25 +30,25 @@ def configured(start: Callable[..., Client], project: Path, settings: Any, **opt
 # -- workspace/symbol
 
 
-def test_symbols_answer_a_sentence_in_rank_order(client: Client) -> None:
+def test_symbols_answer_a_sentence_in_rank_order(served: Client) -> None:
     query = "where do we try again when sending a file fails"
-    symbols = client.request("workspace/symbol", {"query": query})
+    symbols = served.request("workspace/symbol", {"query": query})
     assert symbols[0]["name"] == "upload"
     assert symbols[0]["location"]["range"] == span(0, 4, 0, 10)
     assert symbols[0]["location"]["uri"].endswith("/app/transfer.py")
-    hits = client.search(query)["hits"]
+    hits = served.search(query)["hits"]
     assert [symbol["location"]["uri"] for symbol in symbols] == [hit["uri"] for hit in hits]
 
 
-def test_a_method_is_named_with_its_class(client: Client) -> None:
-    (symbol, *_) = client.request("workspace/symbol", {"query": "verify password"})
+def test_a_method_is_named_with_its_class(served: Client) -> None:
+    (symbol, *_) = served.request("workspace/symbol", {"query": "verify password"})
     assert (symbol["name"], symbol["kind"]) == ("verify_password", 6)
     assert symbol["containerName"] == "AccountStore in app/accounts.py"
 
 
 @pytest.mark.parametrize("query", ["", " ", "#", "@:"])
-def test_no_symbols_before_anything_is_typed(client: Client, query: str) -> None:
-    assert client.request("workspace/symbol", {"query": query}) == []
+def test_no_symbols_before_anything_is_typed(served: Client, query: str) -> None:
+    assert served.request("workspace/symbol", {"query": query}) == []
 
 
 def test_the_echo_puts_query_and_rank_before_the_name(start: Callable[..., Client], project: Path) -> None:
@@ -105,10 +105,8 @@ def test_find_similar_is_offered_where_it_is_asked_for(
         assert place["range"] == (where if where["start"] != where["end"] else span(3, 0, 5, 27))
 
 
-def test_a_document_that_is_not_open_has_no_actions(client: Client, project: Path) -> None:
-    assert (
-        actions(client, (project / "app/json_io.py").as_uri(), span(3, 0, 5, 0), triggerKind=EXPLICIT) == []
-    )
+def test_a_document_that_is_not_open_has_no_actions(served: Client, shop: Path) -> None:
+    assert actions(served, (shop / "app/accounts.py").as_uri(), span(3, 0, 5, 0), triggerKind=EXPLICIT) == []
 
 
 def test_a_client_that_shows_similar_code_itself_gets_its_own_command(
@@ -226,9 +224,9 @@ def test_lenses_count_similar_code_when_they_come_into_view(
     assert client.request("codeLens/resolve", lens)["command"] == {"title": "no similar code", "command": ""}
 
 
-def test_lenses_are_off_by_default(client: Client, project: Path) -> None:
-    uri = client.open(project / "app/json_io.py")
-    assert client.request("textDocument/codeLens", {"textDocument": {"uri": uri}}) == []
+def test_lenses_are_off_by_default(served: Client, shop: Path) -> None:
+    uri = served.open(shop / "app/json_io.py")
+    assert served.request("textDocument/codeLens", {"textDocument": {"uri": uri}}) == []
 
 
 # -- near-duplicates

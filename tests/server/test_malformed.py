@@ -65,7 +65,6 @@ PLACE = {"line": 0, "character": 0}
         {"textDocument": {"uri": ""}, "position": PLACE},
         {"range": RANGE},
         {"text": "x = 1", "range": 7},
-        {"text": "x = 1", "language": 7},
         *(
             {"textDocument": {"uri": "file:///a.py"}, "range": span}
             for span in ([], {"start": PLACE}, {"start": PLACE, "end": {"line": -1, "character": 0}})
@@ -110,7 +109,9 @@ def test_params_of_standard_requests_that_do_not_fit(served: Client, method: str
     assert "\n" not in error["message"]
 
 
-@pytest.mark.parametrize("method", ["modstar/nonsense", "textDocument/hover", "$/nonsense", ""])
+@pytest.mark.parametrize(
+    "method", ["$/cancelRequest", "modstar/nonsense", "textDocument/hover", "$/nonsense", ""]
+)
 def test_an_unknown_request_is_refused(served: Client, method: str) -> None:
     assert served.error(method, {})["code"] == NO_METHOD
 

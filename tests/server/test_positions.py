@@ -59,7 +59,7 @@ def test_every_index_goes_to_a_place_and_back(text: str, encoding: Encoding) -> 
     for offset in range(len(text) + 1):
         inside_line_end = text[offset - 1 : offset + 1] == "\r\n" and offset
         expected = offset - 1 if inside_line_end else offset
-        assert lines.offset(lines.place(offset, encoding), encoding) == expected
+        assert lines.offset(lines.position(offset, encoding), encoding) == expected
 
 
 @given(texts, st.tuples(numbers, numbers), encodings)
@@ -69,7 +69,7 @@ def test_any_place_at_all_is_brought_into_the_text(
     lines = Lines(text)
     offset = lines.offset(place, encoding)
     assert 0 <= offset <= len(text)
-    assert lines.offset(lines.place(offset, encoding), encoding) == offset
+    assert lines.offset(lines.position(offset, encoding), encoding) == offset
 
 
 @given(texts, st.integers(-2, 40), st.integers(-2, 40), encodings)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from model.encoder import ModularStarEncoder
 from tests.train.foreign import CORPUS, bert_tokenizer, save_bert
 from train.align import GAINS, align_heads, fit_gains, pooled_states
 from train.data import Pair
-from train.model import ModularStarEncoder
 from train.pretrained import load_bert
 
 WORDS = "read write parse open close retry json file index search query merge sort list tree node".split()

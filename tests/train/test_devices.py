@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.encoder import ModularStarEncoder
 from tests.train.test_learning import fresh, settings, toy_pairs
 from train.config import read_config
 from train.loop import Fit
 from train.losses import Contrastive, Distillation, MixedExits, Rounding, TextTeacher
-from train.model import ModularStarEncoder
 from train.pretrain import Pretraining
 from train.tokenizer import train_tokenizer
 

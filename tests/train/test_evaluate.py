@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.encoder import ModularStarEncoder, load_checkpoint
+from model.tokenizer import load_tokenizer
 from tests.export.tiny_checkpoint import make_checkpoint
 from train.encoding import encode
 from train.evaluate import FlatSet, encode_sets, load_flat_set, score_vectors, smaller
-from train.model import ModularStarEncoder, load_checkpoint
-from train.tokenizer import load_tokenizer
 
 SOURCE = "def parse_json(text):\n    return loads(text)\n\ndef open_window(title): show(title)\n"
 

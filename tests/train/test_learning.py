@@ -12,6 +12,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from model.encoder import ModularStarEncoder
 from train.bags import make_bags, pool, words_of
 from train.config import read_config
 from train.data import Pair, group_of
@@ -20,7 +21,6 @@ from train.exit0 import Exit0Settings, Table, as_model, start_from, train_table
 from train.logs import CURVE
 from train.loop import Fit, FitSettings, merge
 from train.losses import Contrastive, exit_weights
-from train.model import ModularStarEncoder
 from train.teacher import starting_table
 from train.tokenizer import train_tokenizer
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from model.encoder import ModularStarEncoder, load_checkpoint
 from train.config import read_config
 from train.data import CorpusError
-from train.model import ModularStarEncoder, load_checkpoint
 from train.pretrain import HEADS, IGNORED, Pretrain, Window, example, read_windows
 from train.run import TrainingError
 from train.tokenizer import train_tokenizer

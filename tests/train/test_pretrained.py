@@ -18,10 +18,10 @@ from transformers import (
     RobertaModel,
 )
 
+from model.encoder import ModularStarEncoder, load_checkpoint
 from tests.train.foreign import CORPUS, SHAPE, bert_tokenizer, bpe_tokenizer, save_bert
 from train.encoding import encode
 from train.exit0 import Exit0Settings, Table, as_model
-from train.model import ModularStarEncoder, load_checkpoint
 from train.pretrained import PretrainedError, load_bert, load_fast_tokenizer, transplanted
 from train.tokenizer import train_tokenizer
 from train.wrap import fit_early_exits, wrap

@@ -19,12 +19,12 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from torch import Tensor
 
+from model.encoder import ModularStarEncoder
 from tests.train.test_command import WORDS, lay_out
 from train.__main__ import main
 from train.config import read_config
 from train.data import Pair
 from train.loop import Fit
-from train.model import ModularStarEncoder
 from train.run import TrainingError, processes
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from train.config import read_config
 from train.data import Pair
 from train.loop import Fit
-from train.model import ModularStarEncoder
+from model.encoder import ModularStarEncoder
 from train.tokenizer import train_tokenizer
 
 folder, cached, pause = Path(sys.argv[1]), sys.argv[2] == "cached", float(sys.argv[3])

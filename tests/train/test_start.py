@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.encoder import CheckpointError, ModularStarEncoder
 from tests.train.foreign import CORPUS, bert_tokenizer, save_bert
 from train.data import Pair
 from train.encoding import encode
 from train.exit0 import Exit0Settings, Table, as_model, continued
-from train.model import CheckpointError, ModularStarEncoder
 from train.pretrained import load_bert
 from train.start import StartSettings, with_exit0, with_exits
 

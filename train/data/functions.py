@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from modstar_lsp.chunking.definitions import Definition, Reader
 from modstar_lsp.chunking.grammars import GRAMMARS, follow, parse
-from modstar_lsp.files.languages import language_of
+from modstar_lsp.files.languages import HEAD_CHARS, language_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -45,7 +45,7 @@ class Described:
 
 def parsed_language(path: str, data: bytes) -> str:
     """The grammar that reads the file, "" when there is none for it."""
-    language = language_of(path, data[:200].split(b"\n", 1)[0].decode("utf-8", "replace"))
+    language = language_of(path, data[:HEAD_CHARS].decode("utf-8", "replace"))
     if language == "c" and path.lower().endswith(".h") and _CPP.search(data):
         language = "cpp"
     return language if language in GRAMMARS else ""

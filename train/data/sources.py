@@ -2,15 +2,17 @@
 
     path/to/folder  path/to/archive.tar.gz|.zip|.whl|.tgz  path/to/repository(.git)
     git:OWNER/NAME        a clone in the folder of repositories, called OWNER/NAME, OWNER+NAME or NAME
-    pypi:NAME  npm:NAME  debian:NAME
+    pypi:NAME  npm:NAME   a wheel, a tarball
+    debian:NAME  deb:NAME  a source package, a binary one
 
-Packages are fetched by the registries' ordinary clients (pip, npm, apt-get source) into a temporary folder
+Packages are fetched by the registries' ordinary clients (pip, npm, apt-get) into a temporary folder
 and nothing of them is run: wheels only, no scripts, no build. Each becomes a folder of the files that matter.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -122,13 +124,13 @@ def opened(
             if not re.fullmatch(r"@?[\w.+-]+(?:/[\w.+-]+)?(?:[=@]{1,2}[\w.+~:-]+)?", name):
                 raise SourceError(f"{spec}: not a package's name")
             _refuse(is_excluded, {f"{registry}-{name}"})
-            tree = _package(registry, name, folder)
+            tree = fetch_package(registry, name, folder)
         elif registry == "git":
             _refuse(is_excluded, {name})
             tree = _repository(_clone(name, repositories), folder, name.replace("/", "+", 1))
         else:
             tree = _local(Path(spec), folder, is_excluded)
-        tree.files = _files(tree.root)
+        tree.files = kept_files(tree.root)
         _describe(tree)
         _refuse(is_excluded, {tree.source, *tree.names})
         yield tree
@@ -253,7 +255,12 @@ def git(path: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _package(registry: str, name: str, folder: Path) -> Tree:
+def fetch_package(registry: str, name: str, folder: Path) -> Tree:
+    """The package laid out as folder/"tree".
+
+    Its digest is of all files that came, one after the other in the order of their names.
+    SourceError when the registry's client fails or brings nothing.
+    """
     got = folder / "got"
     got.mkdir()
     command = [part.replace("{name}", name).replace("{got}", str(got)) for part in _FETCH[registry]]
@@ -303,6 +310,7 @@ _FETCH = {
     ],
     "npm": ["npm", "pack", "--silent", "--ignore-scripts", "{name}"],
     "debian": ["apt-get", "source", "-qq", "--download-only", "{name}"],
+    "deb": ["apt-get", "download", "-qq", "{name}"],
 }
 
 
@@ -311,6 +319,13 @@ def _unpack(file: Path, root: Path) -> None:
     try:
         if zipfile.is_zipfile(file):
             _unzip(file, root)
+        elif file.suffix == ".deb":
+            done = subprocess.run(
+                ["dpkg-deb", "--fsys-tarfile", str(file)], capture_output=True, timeout=PATIENCE
+            )
+            if done.returncode:
+                raise SourceError(f"{file.name}: dpkg-deb cannot read it")
+            _untar(io.BytesIO(done.stdout), root, strip=0)
         else:
             with file.open("rb") as stream:
                 _untar(stream, root, strip=0 if ".debian.tar." in file.name else 1)
@@ -363,7 +378,7 @@ def _write(root: Path, path: str, content: bytes) -> None:
         pass  # a name that is a file here and a folder there
 
 
-def _files(root: Path) -> list[str]:
+def kept_files(root: Path) -> list[str]:
     """Relative paths of the files that matter, in order; links are not followed."""
     found: list[str] = []
     for folder, folders, names in os.walk(root):

@@ -2,13 +2,16 @@
 import * as vscode from 'vscode';
 import { printDebugInformation } from './debug';
 import { INSTALL_COMMAND, onInterpreterChange } from './lookup';
-import type { Hit } from './protocol';
-import { Results } from './results';
-import { type SearchArguments, searchByMeaning } from './search';
+import { place, uri } from './hits';
+import { registerCopies } from './preview';
+import { hitOf, Results, type Row } from './results';
+import { recall, type SearchArguments, searchByMeaning } from './search';
 import { NotRunning, Server } from './server';
 import { AT_START } from './settings';
 import { findSimilar, targetOfCommand, targetOfHit } from './similar';
 import { showMenu, StatusItem } from './status';
+import { tick } from './walkthrough';
+import { whyNotFound } from './why';
 
 let server: Server | undefined;
 
@@ -34,25 +37,49 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     results,
+    registerCopies(),
     new StatusItem(running),
+    running.onDidChange(() => {
+      if (running.condition === 'running') tick('install');
+    }),
     command('search', (args?: SearchArguments) => {
+      tick('search');
       searchByMeaning(running, results, context.workspaceState, args);
     }),
-    command('findSimilar', () => findSimilar(running, results)),
+    command('search.previousQuestion', () => {
+      recall(1);
+    }),
+    command('search.nextQuestion', () => {
+      recall(-1);
+    }),
+    command('findSimilar', () => {
+      tick('similar');
+      return findSimilar(running, results);
+    }),
+    command('whyNotFound', (file?: vscode.Uri) => whyNotFound(running, file)),
     // the name that the server gives to its code action and code lens for this client
     command('client.showSimilar', (at: Parameters<typeof targetOfCommand>[0]) =>
       findSimilar(running, results, targetOfCommand(at)),
     ),
-    command('results.open', (hit: Hit) => results.openHit(hit)),
-    command('results.openToSide', (hit: Hit) => results.openHit(hit, { viewColumn: vscode.ViewColumn.Beside })),
-    command('results.similar', (hit: Hit) => findSimilar(running, results, targetOfHit(hit))),
+    command('results.open', (row: Row) => results.openRow(row)),
+    command('results.openToSide', (row: Row) => results.openRow(row, { viewColumn: vscode.ViewColumn.Beside })),
+    command('results.openAll', () => results.openAll()),
+    command('results.similar', (row: Row) => findSimilar(running, results, targetOfHit(hitOf(row)))),
+    command('results.copyPath', (row: Row) => vscode.env.clipboard.writeText(uri(hitOf(row)).fsPath)),
+    command('results.copyRelativePath', (row: Row) => vscode.env.clipboard.writeText(place(hitOf(row)))),
+    command('results.dismiss', (row: Row) => {
+      results.dismiss(hitOf(row));
+    }),
     command('results.next', () => results.step(1)),
     command('results.previous', () => results.step(-1)),
     command('results.refresh', () => results.refresh()),
     command('results.clear', () => {
       results.clear();
     }),
-    command('menu', () => showMenu(running)),
+    command('menu', () => {
+      tick('status');
+      return showMenu(running);
+    }),
     // not the server's own names: the language client registers those as long as a server runs
     command('pauseIndexing', () => running.execute('modstar.pause')),
     command('resumeIndexing', () => running.execute('modstar.resume')),

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 
-export const INSTALL_COMMAND = 'pip install "modstar[lsp]"';
+export const INSTALL_COMMAND = 'pip install ~/src/modstar';
 
 const WINDOWS = process.platform === 'win32';
 const PROGRAM = WINDOWS ? 'modstar-lsp.exe' : 'modstar-lsp';

@@ -46,6 +46,7 @@ export interface Coverage {
 export interface Filters {
   limit?: number;
   minScore?: number;
+  budget?: number;
   folders?: DocumentUri[];
 }
 
@@ -60,7 +61,6 @@ export interface SimilarParams extends Filters {
   /** Takes the definition around it. */
   position?: Position;
   text?: string;
-  language?: string;
 }
 
 export interface SearchResult {

@@ -1,47 +1,73 @@
 // The results view: the last list, best first, until another replaces it; also after a reload of the window.
+import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { coverageText, icon, name, open, place, score, shortPlace, toRange, uri } from './hits';
+import { folder, incomplete, type Line, LIKELY, name, open, place, score, tellingLines, toRange, uri } from './hits';
 import { type Hit, type SearchResult, SimilarRequest, type SimilarParams } from './protocol';
 import { NotRunning, type Server } from './server';
+import { asked, marks, type Span } from './words';
 
 const VIEW = 'modstar.results';
 const KEY = 'modstar.results';
+/** Lines of code shown below each result. */
+const LINES = 3;
+/** Characters of a line before its first marked word: what a view of 250 pixels still shows. */
+const LEAD = 16;
+/** More files than this are not opened at once without asking. */
+const OPENED_UNASKED = 10;
 
 /** What was asked, so that it can be asked again. */
 export type Question = { kind: 'search'; query: string } | { kind: 'similar'; params: SimilarParams; title: string };
 
 type Answer = Pick<SearchResult, 'hits' | 'coverage'> & Partial<SearchResult>;
+/** A row of the view: a hit, or one of its lines. */
+export type Row = Hit | LineOfHit;
 
-export class Results implements vscode.TreeDataProvider<Hit>, vscode.Disposable {
+interface LineOfHit extends Line {
+  hit: Hit;
+}
+
+export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable {
   private kept: { question: Question; answer: Answer } | undefined;
+  private words: ReadonlySet<string> = new Set();
   private current = -1;
   private asking: vscode.CancellationTokenSource | undefined;
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
-  private readonly view: vscode.TreeView<Hit>;
+  private readonly view: vscode.TreeView<Row>;
 
   constructor(
     private readonly server: Server,
     private readonly memory: vscode.Memento,
   ) {
-    this.view = vscode.window.createTreeView(VIEW, { treeDataProvider: this, showCollapseAll: false });
-    this.kept = memory.get(KEY);
-    this.describe();
+    this.view = vscode.window.createTreeView(VIEW, { treeDataProvider: this, showCollapseAll: true });
+    this.keep(memory.get(KEY));
   }
 
   set(question: Question, answer: Answer): void {
-    this.kept = { question, answer };
-    this.current = -1;
-    void this.memory.update(KEY, this.kept);
-    this.describe();
-    this.changed.fire(undefined);
+    this.keep({ question, answer });
   }
 
   clear(): void {
-    this.kept = undefined;
-    void this.memory.update(KEY, undefined);
-    this.describe();
-    this.changed.fire(undefined);
+    this.keep(undefined);
+  }
+
+  /** Takes one result out of the list. */
+  dismiss(hit: Hit): void {
+    if (this.kept === undefined) return;
+    const { question, answer } = this.kept;
+    this.keep({ question, answer: { ...answer, hits: answer.hits.filter((other) => other !== hit) } });
+  }
+
+  /** Opens each result's file, to stay, with the best result of each in sight. */
+  async openAll(): Promise<void> {
+    const hits = this.kept?.answer.hits ?? [];
+    const best = hits.filter((hit, i) => hits.findIndex((other) => other.uri === hit.uri) === i);
+    const all = `Open ${String(best.length)} Files`;
+    if (best.length > OPENED_UNASKED) {
+      const question = `Open the files of all ${String(hits.length)} results?`;
+      if ((await vscode.window.showWarningMessage(question, { modal: true }, all)) !== all) return;
+    }
+    for (const hit of best.reverse()) await open(hit, { preview: false }); // the best one last: it stays in front
   }
 
   /** Shows the view with its first result selected, without opening it. */
@@ -93,28 +119,31 @@ export class Results implements vscode.TreeDataProvider<Hit>, vscode.Disposable 
     await open(hit);
   }
 
-  async openHit(hit: Hit, options?: vscode.TextDocumentShowOptions): Promise<void> {
+  /** Opens a result where it is named, or at one of its lines. */
+  async openRow(row: Row, options: vscode.TextDocumentShowOptions = {}): Promise<void> {
+    const hit = hitOf(row);
     this.current = this.kept?.answer.hits.indexOf(hit) ?? -1;
-    await open(hit, options);
+    if (!isLine(row)) {
+      await open(hit, options);
+      return;
+    }
+    const start = new vscode.Position(row.number, 0);
+    await vscode.window.showTextDocument(uri(hit), { ...options, selection: new vscode.Range(start, start) });
   }
 
-  getChildren(parent?: Hit): Hit[] {
-    return parent === undefined ? (this.kept?.answer.hits ?? []) : [];
+  getChildren(parent?: Row): Row[] {
+    if (parent === undefined) return this.kept?.answer.hits ?? [];
+    if (isLine(parent)) return [];
+    return tellingLines(parent, this.words, LINES).map((line) => ({ ...line, hit: parent }));
   }
 
-  getParent(): undefined {
-    return undefined;
+  getParent(row: Row): Hit | undefined {
+    return isLine(row) ? row.hit : undefined;
   }
 
-  getTreeItem(hit: Hit): vscode.TreeItem {
-    const item = new vscode.TreeItem(name(hit));
-    item.description = `${score(hit)} · ${shortPlace(hit)}`;
-    item.iconPath = new vscode.ThemeIcon(icon(hit));
-    item.contextValue = 'hit';
-    item.tooltip = new vscode.MarkdownString(`${place(hit)}\n`).appendCodeblock(hit.snippet.text, hit.language);
-    item.resourceUri = uri(hit).with({ fragment: String(toRange(hit.range).start.line + 1) });
-    item.accessibilityInformation = { label: `${String(hit.rank)}: ${name(hit)}, ${place(hit)}, score ${score(hit)}` };
-    item.command = { command: 'modstar.results.open', title: 'Open', arguments: [hit] };
+  getTreeItem(row: Row): vscode.TreeItem {
+    const item = isLine(row) ? this.lineItem(row) : hitItem(row);
+    item.command = { command: 'modstar.results.open', title: 'Open', arguments: [row] };
     return item;
   }
 
@@ -123,19 +152,64 @@ export class Results implements vscode.TreeDataProvider<Hit>, vscode.Disposable 
     this.changed.dispose();
   }
 
+  private lineItem({ text, number }: LineOfHit): vscode.TreeItem {
+    const label = fromFirstMark(text, marks(text, this.words)[0]);
+    const item = new vscode.TreeItem({ label, highlights: marks(label, this.words) });
+    item.contextValue = 'line';
+    item.tooltip = `${String(number + 1)}: ${text}`;
+    item.accessibilityInformation = { label: `line ${String(number + 1)}: ${text}` };
+    return item;
+  }
+
+  private keep(kept: { question: Question; answer: Answer } | undefined): void {
+    this.kept = kept;
+    this.current = -1;
+    this.words = kept?.question.kind === 'search' ? asked(kept.question.query) : new Set();
+    void this.memory.update(KEY, kept);
+    this.describe();
+    this.changed.fire(undefined);
+  }
+
   private describe(): void {
     void vscode.commands.executeCommand('setContext', 'modstar.hasResults', this.kept !== undefined);
     const { view, kept } = this;
     if (kept === undefined) {
-      view.description = '';
       // @ts-expect-error: undefined is what takes the message away, the types say otherwise
       view.message = undefined;
       return;
     }
     const { question, answer } = kept;
     const count = answer.hits.length;
-    const asked = question.kind === 'search' ? `“${question.query}”` : question.title;
-    const found = count === 0 ? (answer.message ?? 'no good match') : `${String(count)} result${count === 1 ? '' : 's'}`;
-    view.message = `${asked}: ${found}${answer.coverage.share < 1 ? `, ${coverageText(answer.coverage)}` : ''}`;
+    const about = question.kind === 'search' ? `“${question.query}”` : question.title;
+    const known = incomplete(answer.coverage);
+    const nothing = known === undefined ? (answer.message ?? 'no good match') : 'nothing';
+    const found = count === 0 ? nothing : `${String(count)} result${count === 1 ? '' : 's'}`;
+    view.message = `${about}: ${found}${known === undefined ? '' : ` (${known})`}`;
   }
+}
+
+function hitItem(hit: Hit): vscode.TreeItem {
+  const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(path.posix.basename(hit.path), hit.score < LIKELY ? Collapsed : Expanded);
+  item.description = [score(hit), folder(hit), hit.unsaved ? 'unsaved' : ''].filter((part) => part !== '').join(' · ');
+  item.iconPath = vscode.ThemeIcon.File;
+  item.resourceUri = uri(hit).with({ fragment: String(toRange(hit.range).start.line + 1) });
+  item.contextValue = 'hit';
+  item.tooltip = new vscode.MarkdownString(`${place(hit)}\n`).appendCodeblock(hit.snippet.text, hit.language);
+  item.accessibilityInformation = { label: `${String(hit.rank)}: ${name(hit)}, ${place(hit)}, score ${score(hit)}` };
+  return item;
+}
+
+/** A line without its beginning where a narrow view would show nothing of what is marked. */
+function fromFirstMark(text: string, first: Span | undefined): string {
+  if (first === undefined || first[0] <= LEAD) return text;
+  return `…${text.slice(first[0] - LEAD).trimStart()}`;
+}
+
+function isLine(row: Row): row is LineOfHit {
+  return 'hit' in row;
+}
+
+export function hitOf(row: Row): Hit {
+  return isLine(row) ? row.hit : row;
 }

@@ -1,19 +1,24 @@
 // The live search: results as the sentence is typed, best first, each previewed as it is passed over.
 import * as vscode from 'vscode';
-import { coverageText, gist, icon, name, open, place, score } from './hits';
+import { gist, icon, incomplete, LIKELY, name, open, scope, score, shortPlace } from './hits';
 import { Preview } from './preview';
 import type { Coverage, Hit, SearchResult } from './protocol';
 import type { Results } from './results';
 import { NotRunning, type Server } from './server';
 import { MANAGE_TRUST, RESUME } from './status';
+import { asked } from './words';
 
 /** A pause in typing shorter than this asks nothing. A query takes some 10 ms, a fast typist 100 ms a key. */
 const DEBOUNCE_MS = 80;
 const RECENT_KEY = 'modstar.recentQueries';
-const RECENT_KEPT = 10;
+const RECENT_KEPT = 20;
+/** True while the search is open: Alt+Up and Alt+Down go through the questions then. */
+const SEARCHING = 'modstar.searching';
 
 const TO_SIDE: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('split-horizontal'), tooltip: 'Open to the Side' };
 const KEEP: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('pin'), tooltip: 'Keep These Results in the Side Bar' };
+
+const LESS_LIKELY: Item = { label: 'less likely', kind: vscode.QuickPickItemKind.Separator };
 
 type Item = vscode.QuickPickItem & { hit?: Hit; query?: string; command?: string };
 type Shown = Pick<SearchResult, 'hits' | 'coverage'> & Partial<SearchResult>;
@@ -33,8 +38,16 @@ export function searchByMeaning(
     void offerFolder();
     return;
   }
-  new Search(server, results, memory).begin(first);
+  current = new Search(server, results, memory);
+  current.begin(first);
 }
+
+/** Puts the question before the one in the open search into it (1), or the one after it (-1). */
+export function recall(by: 1 | -1): void {
+  current?.recall(by);
+}
+
+let current: Search | undefined;
 
 async function offerFolder(): Promise<void> {
   const openFolder = 'Open Folder...';
@@ -53,6 +66,9 @@ class Search {
   private answered: { query: string; complete: boolean; result: Shown } | undefined;
   private acceptWhenAnswered = false;
   private accepted = false;
+  /** How far back among the recent questions the one in the input is: 0 for one that was typed. */
+  private recalled = 0;
+  private typed = '';
 
   constructor(
     private readonly server: Server,
@@ -62,11 +78,17 @@ class Search {
 
   begin(query: string): void {
     const { pick } = this;
-    pick.placeholder = 'Describe the code you are looking for';
+    pick.placeholder = 'Describe the code you are looking for (Alt+Up: earlier questions)';
     // VS Code would move items whose name matches to the top, against the ranking. Not in its published types.
     (pick as { sortByLabel?: boolean }).sortByLabel = false;
+    // hides nothing (alwaysShow), but marks what was typed where it stands as typed
+    pick.matchOnDescription = true;
+    pick.matchOnDetail = true;
     pick.buttons = [KEEP];
     pick.onDidChangeValue((value) => {
+      if (value === this.questions()[this.recalled]) return; // by recall, which has asked
+      this.typed = value;
+      this.recalled = 0;
       this.acceptWhenAnswered = false;
       this.ask(value.trim(), DEBOUNCE_MS);
     });
@@ -86,9 +108,25 @@ class Search {
       void this.end();
     });
     pick.value = query;
+    this.typed = query;
+    void vscode.commands.executeCommand('setContext', SEARCHING, true);
     this.showStatus();
+    this.ask(query.trim(), 0); // first: an Enter that comes at once finds a row to take, not an empty list
     pick.show();
-    this.ask(query.trim(), 0);
+  }
+
+  recall(by: 1 | -1): void {
+    const questions = this.questions();
+    const question = questions[this.recalled + by];
+    if (question === undefined) return;
+    this.recalled += by;
+    this.pick.value = question;
+    this.ask(question.trim(), 0);
+  }
+
+  /** What was typed, then the recent questions, the last one first. */
+  private questions(): string[] {
+    return [this.typed, ...this.recent()];
   }
 
   private ask(query: string, delay: number): void {
@@ -98,7 +136,7 @@ class Search {
     if (query === '') {
       this.answered = undefined;
       this.pick.busy = false;
-      this.pick.items = this.recent();
+      this.pick.items = this.recent().map((query) => ({ label: `$(history) ${query}`, query, alwaysShow: true }));
       this.showStatus();
       return;
     }
@@ -127,10 +165,15 @@ class Search {
   }
 
   private display(query: string, result: Shown, complete: boolean): void {
+    const sameQuestion = this.answered?.query === query;
     this.answered = { query, complete, result };
-    const items = result.hits.map(toItem);
+    const words = asked(query);
+    const toItem = (hit: Hit) => describe(hit, words);
+    const likely = result.hits.filter((hit) => hit.score >= LIKELY).map(toItem);
+    const others = result.hits.filter((hit) => hit.score < LIKELY).map(toItem);
+    const items = [...likely, ...(others.length > 0 ? [LESS_LIKELY] : []), ...others];
     if (items.length === 0 && complete) {
-      items.push(note(result.message ?? 'No good match'));
+      items.push(note(incomplete(result.coverage) === undefined ? (result.message ?? 'No good match') : 'Nothing found'));
       items.push(...wayOut(result.coverage));
       if (result.closest !== undefined) items.push(toItem(result.closest));
     }
@@ -138,7 +181,7 @@ class Search {
     this.pick.items = items;
     // a better list must not move the focus away from what the user has moved to
     const same = items.find(({ hit }) => hit !== undefined && hit.rank > 1 && sameCode(hit, focused));
-    if (same !== undefined && !complete) this.pick.activeItems = [same];
+    if (same !== undefined && (!complete || sameQuestion)) this.pick.activeItems = [same];
     else if (result.hits.length === 0) this.pick.activeItems = items.slice(-1); // the closest, not the note above it
     this.showStatus();
     const best = result.hits[0];
@@ -158,8 +201,9 @@ class Search {
       const count = result.hits.length;
       parts.push(`${String(count)} result${count === 1 ? '' : 's'} in ${String(Math.max(1, Math.round(result.took)))} ms`);
     }
-    if (coverage !== undefined) parts.push(coverageText(coverage));
-    else for (const folder of this.server.status?.folders ?? []) parts.push(`${folder.name}: ${coverageText(folder.coverage)}`);
+    const coverages = coverage === undefined ? this.server.status?.folders.map((folder) => folder.coverage) : [coverage];
+    const known = coverages?.map(incomplete).find((text) => text !== undefined);
+    if (known !== undefined) parts.push(known);
     this.pick.title = parts.join('  ·  ');
   }
 
@@ -176,7 +220,10 @@ class Search {
       return;
     }
     const query = this.pick.value.trim();
-    if (item?.hit !== undefined && this.answered?.query === query) void this.finish(item.hit, {});
+    const answered = this.answered?.query === query ? this.answered : undefined;
+    // the row may still be the note that stood there before the answer, whose rows VS Code has not drawn yet
+    const hit = answered && (item?.hit ?? (answered.complete ? answered.result.hits[0] : undefined));
+    if (hit !== undefined) void this.finish(hit, {});
     else if (query !== '') this.acceptWhenAnswered = true;
   }
 
@@ -186,8 +233,11 @@ class Search {
     this.keepQuietly();
     this.pick.hide();
     await this.preview?.settle();
+    // beside what was there before; in its own place without a glimpse of what was there before
     if (options.viewColumn !== undefined) await this.preview?.restore();
     await open(hit, { ...options, preview: false });
+    await this.preview?.close();
+    this.preview?.dispose();
   }
 
   private keep(): void {
@@ -209,28 +259,33 @@ class Search {
     this.asking?.cancel();
     this.asking = undefined;
     this.pick.dispose();
-    if (!this.accepted) await this.preview?.restore();
+    if (current === this) {
+      current = undefined;
+      void vscode.commands.executeCommand('setContext', SEARCHING, false);
+    }
+    if (this.accepted) return; // finish() takes the preview away
+    await this.preview?.restore();
     this.preview?.dispose();
   }
 
-  private recent(): Item[] {
-    const queries = this.memory.get<string[]>(RECENT_KEY, []);
-    return queries.map((query) => ({ label: `$(history) ${query}`, query, alwaysShow: true }));
+  private recent(): string[] {
+    return this.memory.get<string[]>(RECENT_KEY, []);
   }
 
   private remember(): void {
     const query = this.answered?.query;
     if (query === undefined) return;
-    const others = this.memory.get<string[]>(RECENT_KEY, []).filter((other) => other !== query);
+    const others = this.recent().filter((other) => other !== query);
     void this.memory.update(RECENT_KEY, [query, ...others].slice(0, RECENT_KEPT));
   }
 }
 
-function toItem(hit: Hit): Item {
+function describe(hit: Hit, words: ReadonlySet<string>): Item {
   return {
     label: `$(${icon(hit)}) ${name(hit)}`,
-    description: `${place(hit)}  ·  ${score(hit)}${hit.unsaved ? '  ·  unsaved' : ''}`,
-    detail: gist(hit),
+    // VS Code cuts off the end of the row: what tells most comes first
+    description: `${score(hit)}  ${shortPlace(hit)}${hit.unsaved ? ' · unsaved' : ''}`,
+    detail: [scope(hit), gist(hit, words)].filter((part) => part !== '').join('  ·  '),
     // without it VS Code hides what does not contain the typed words
     alwaysShow: true,
     buttons: [TO_SIDE],

@@ -8,6 +8,7 @@ import {
   type CloseHandlerResult,
   ErrorAction,
   type ExecutableOptions,
+  type InitializeParams,
   LanguageClient,
   type LanguageClientOptions,
   LSPErrorCodes,
@@ -33,6 +34,11 @@ import { serverSettings } from './settings';
 const CRASHES_ENDURED = 4;
 const CRASH_WINDOW_MS = 3 * 60_000;
 
+/** The server's last words may come after the news of its end; they are not waited for longer. */
+const LAST_WORDS_MS = 1000;
+/** What the server calls the code lens of a definition that is like no other. */
+const NO_SIMILAR = 'no similar code';
+
 const NEVER = new vscode.CancellationTokenSource().token;
 
 export type Condition = 'starting' | 'running' | 'stopped' | 'missing';
@@ -49,6 +55,9 @@ export class Server implements vscode.Disposable {
   private turn: Promise<unknown> = Promise.resolve();
   private nextToken = 0;
   private crashes: number[] = [];
+  /** The last line that the server wrote outside of its log: why it did not start. */
+  private lastWords = '';
+  private silent: Promise<void> = Promise.resolve();
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changed.event;
 
@@ -151,10 +160,13 @@ export class Server implements vscode.Disposable {
     return this.client;
   }
 
+  /** One notification with the reason, as far as the server gave one. */
   private async tellStopped(what: string): Promise<void> {
+    await Promise.race([this.silent, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))]);
+    const reason = this.lastWords === '' ? '.' : `: ${this.lastWords}`;
     const restart = 'Restart';
     const logs = 'Show Logs';
-    const chosen = await vscode.window.showErrorMessage(`modstar's language server ${what}.`, restart, logs);
+    const chosen = await vscode.window.showErrorMessage(`modstar's language server ${what}${reason}`, restart, logs);
     if (chosen === restart) await this.restart();
     else if (chosen === logs) this.log.show();
   }
@@ -183,6 +195,7 @@ export class Server implements vscode.Disposable {
     const args = [...this.program.args, ...vscode.workspace.getConfiguration('modstar').get<string[]>('args', [])];
     this.log.info(`starting ${[command, ...args].join(' ')} (found by ${foundBy})`);
     const options: ExecutableOptions = { cwd: safeFolder() };
+    this.lastWords = '';
     const client = new QuietClient('modstar', 'modstar', { command, args, options }, this.clientOptions());
     this.client = client;
     client.onDidChangeState(({ newState }) => {
@@ -202,7 +215,7 @@ export class Server implements vscode.Disposable {
     } catch (error) {
       this.enter('stopped');
       this.log.error(`${command} did not start: ${String(error)}`);
-      void this.tellStopped(`(${command}) did not start`);
+      void this.tellStopped('did not start');
     }
   }
 
@@ -211,7 +224,17 @@ export class Server implements vscode.Disposable {
       documentSelector: [{ scheme: 'file' }],
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
-      stdioOptions: { stdout: logLines, stderr: logLines },
+      stdioOptions: {
+        stdout: logLines,
+        stderr: (input, log) => {
+          this.silent = new Promise((resolve) => input.once('close', resolve));
+          logLines(input, log, (line) => {
+            this.lastWords = line;
+          });
+        },
+      },
+      // told by start(), in our words, once
+      initializationFailedHandler: () => false,
       errorHandler: {
         // a pipe that breaks is followed by the end of the process, and that is what counts
         error: () => ({ action: ErrorAction.Continue, handled: true }),
@@ -223,6 +246,16 @@ export class Server implements vscode.Disposable {
         settings: serverSettings(),
       },
       middleware: {
+        // VS Code asks for actions wherever the cursor goes, and shows a light bulb where there is one
+        provideCodeActions: (document, range, context, token, next) =>
+          context.triggerKind === vscode.CodeActionTriggerKind.Automatic && context.only === undefined
+            ? []
+            : next(document, range, context, token),
+        resolveCodeLens: async (lens, token, next) => {
+          const resolved = await next(lens, token);
+          if (resolved?.command?.title === NO_SIMILAR) resolved.command = { title: '', command: '' };
+          return resolved;
+        },
         workspace: {
           configuration: (params) =>
             params.items.map(({ section, scopeUri }) =>
@@ -268,16 +301,23 @@ class QuietClient extends LanguageClient {
   override error(message: string, data?: unknown): void {
     super.error(message, data, false);
   }
+
+  /** How far the index is has one place, the status bar item: VS Code would show the server's progress beside it. */
+  protected override fillInitializeParams(params: InitializeParams): void {
+    super.fillInitializeParams(params);
+    params.capabilities.window = { ...params.capabilities.window, workDoneProgress: false };
+  }
 }
 
-/** The server's own log lines, with its levels. */
-function logLines(input: Readable, log: vscode.LogOutputChannel): void {
+/** The server's own log lines, with its levels; `other` receives what else it writes. */
+function logLines(input: Readable, log: vscode.LogOutputChannel, other: (line: string) => void = () => undefined): void {
   createInterface({ input }).on('line', (line) => {
     const [, level, text] = /^[\d-]+ [\d:,]+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)$/.exec(line) ?? [];
     if (level === 'DEBUG') log.debug(`server: ${text ?? ''}`);
     else if (level === 'INFO') log.info(`server: ${text ?? ''}`);
     else if (level === 'WARNING') log.warn(`server: ${text ?? ''}`);
     else log.error(`server: ${text ?? line}`);
+    if (level === undefined && line.trim() !== '') other(line.trim());
   });
 }
 

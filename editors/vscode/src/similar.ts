@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { DocumentUri, Range } from 'vscode-languageclient/node';
-import { place, toRange, uri } from './hits';
+import { lineNumbers, name, toRange, uri } from './hits';
 import { type Hit, type SimilarParams, SimilarRequest } from './protocol';
 import type { Results } from './results';
 import { NotRunning, type Server } from './server';
@@ -40,7 +40,7 @@ export function targetOfCommand({ uri: document, range }: { uri: DocumentUri; ra
   const { start } = range;
   return {
     params: { textDocument: { uri: document }, range },
-    title: similarTo(vscode.Uri.parse(document), start.line, range.end.line),
+    title: similarTo(vscode.Uri.parse(document), range),
     document: vscode.Uri.parse(document),
     position: new vscode.Position(start.line, start.character),
   };
@@ -49,7 +49,7 @@ export function targetOfCommand({ uri: document, range }: { uri: DocumentUri; ra
 export function targetOfHit(hit: Hit): Target {
   return {
     params: { textDocument: { uri: hit.uri }, range: hit.range },
-    title: `Similar to ${hit.symbol || place(hit)}`,
+    title: `Similar to ${hit.symbol || name(hit)}`,
     document: uri(hit),
     position: toRange(hit.selectionRange).start,
   };
@@ -60,11 +60,11 @@ function targetOfEditor(): Target | undefined {
   if (editor === undefined) return undefined;
   const { document, selection } = editor;
   const from = { document: document.uri, position: selection.start };
-  const title = similarTo(document.uri, selection.start.line, selection.end.line);
+  const title = similarTo(document.uri, selection);
   if (document.uri.scheme !== 'file') {
     // the server knows files; of anything else (untitled, a diff's other side, output) it gets the text
     const text = document.getText(selection.isEmpty ? undefined : selection);
-    return { ...from, params: { text, language: document.languageId }, title };
+    return { ...from, params: { text }, title };
   }
   const textDocument = { uri: document.uri.toString() };
   const params = selection.isEmpty ? { textDocument, position: selection.active } : { textDocument, range: selection };
@@ -82,7 +82,6 @@ function plain(params: { textDocument: { uri: string }; position?: vscode.Positi
   };
 }
 
-function similarTo(document: vscode.Uri, first: number, last: number): string {
-  const lines = first === last ? String(first + 1) : `${String(first + 1)}-${String(last + 1)}`;
-  return `Similar to ${path.posix.basename(document.path)}:${lines}`;
+function similarTo(document: vscode.Uri, range: Range | vscode.Range): string {
+  return `Similar to ${path.posix.basename(document.path)}:${lineNumbers(range)}`;
 }

@@ -45,6 +45,7 @@ export async function showMenu(server: Server): Promise<void> {
     entries.push({ label: `$(${icon}) ${label}`, command: `modstar.${command}`, description });
   if (server.condition === 'running') {
     add('search', 'Search code by meaning', 'search');
+    add('question', 'Why is this file not found?', 'whyNotFound', 'the file in the editor');
     if (!isOff(server.status)) {
       if (server.status?.paused) entries.push(RESUME);
       else add('debug-pause', 'Pause indexing', 'pauseIndexing', 'searches go on with what is known');
@@ -100,8 +101,16 @@ function sentence({ condition, status }: Server): string {
   if (condition === 'missing') return 'modstar: the server is not installed';
   if (condition === 'stopped') return 'modstar: the server is not running';
   if (condition === 'starting' || status === undefined) return 'modstar: starting';
-  const folders = status.folders.map((folder) => `${folder.name}, ${folder.message ?? coverageText(folder.coverage)}`);
+  const folders = status.folders.map(({ name, message, coverage }) => {
+    const better = coverage.state === 'deepening' ? `; ${deepeningText(coverage)}` : '';
+    return `${name}, ${message ?? `${coverageText(coverage)}${better}`}`;
+  });
   return `modstar: ${[...(status.paused ? ['paused'] : []), ...folders].join('; ') || 'no folder open'}`;
+}
+
+/** What "deepening" is to a user: everything is found already, and the order gets better. */
+function deepeningText({ deepened }: Coverage): string {
+  return `answers get better while you work: ${percent(deepened)}`;
 }
 
 function tooltip(status: Status | undefined): vscode.MarkdownString {
@@ -116,7 +125,7 @@ function tooltip(status: Status | undefined): vscode.MarkdownString {
       continue;
     }
     markdown.appendText(`${coverageText(coverage)}, ${coverage.chunks.toLocaleString('en')} pieces of code`);
-    if (coverage.state === 'deepening') markdown.appendText(`, ${percent(coverage.deepened)} deepened to exit ${String(coverage.exit)}`);
+    if (coverage.state === 'deepening') markdown.appendText(`; ${deepeningText(coverage)}`);
     if (message !== undefined) markdown.appendMarkdown('  \n$(info) ').appendText(message);
     markdown.appendMarkdown('\n\n');
   }

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from modstar_lsp.server.features.places import span_of
+from modstar_lsp.server.handlers import handles
 from modstar_lsp.server.positions import Lines, Span
 from modstar_lsp.server.protocol import SHOW_SIMILAR, wire_range
 
 if TYPE_CHECKING:
-    from modstar_lsp.server.overlay import Document
+    from modstar_lsp.server.documents import Document
     from modstar_lsp.server.session import Session
 
 #: Not below "refactor": it changes nothing.
@@ -23,6 +24,7 @@ KIND = "modstar.similar"
 CLIENT_SHOW_SIMILAR = "modstar.client.showSimilar"
 
 
+@handles(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[KIND]))
 async def code_actions(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
     """One action, or none where nobody asked or there is no code."""
     span = span_of(params.range)

@@ -17,10 +17,10 @@ from modstar_lsp.errors import ModstarError
 from modstar_lsp.server.features.likeness import alike, shared, words_of
 from modstar_lsp.server.features.places import lsp_range
 from modstar_lsp.server.positions import Encoding, Lines, Span
-from modstar_lsp.server.protocol import Filters, Hit, SimilarRequest
+from modstar_lsp.server.protocol import ClientHit, Filters, SimilarRequest
 
 if TYPE_CHECKING:
-    from modstar_lsp.server.overlay import Document
+    from modstar_lsp.server.documents import Document
     from modstar_lsp.server.session import Session
 
 # Shorter definitions are alike without having been copied: getters, delegates, empty overrides.
@@ -62,6 +62,7 @@ class Duplicates:
         self._shown: set[str] = set()
 
     def opened(self, uri: str) -> None:
+        """A document was opened or saved: look for copies of what it defines."""
         self._look(uri)
 
     saved = opened
@@ -71,6 +72,7 @@ class Duplicates:
         self._stop(uri)
 
     def closed(self, uri: str) -> None:
+        """A document was closed: its hints go."""
         self._stop(uri)
         self._clear(uri)
 
@@ -80,10 +82,6 @@ class Duplicates:
             self._look(document.uri)
 
     settings_changed = indexed
-
-    def stop(self) -> None:
-        for uri in list(self._looking):
-            self._stop(uri)
 
     def _look(self, uri: str) -> None:
         self._stop(uri)
@@ -161,7 +159,7 @@ def _place(lines: Lines, found: Outlined, encoding: Encoding) -> _Place:
     )
 
 
-def _copies(session: Session, place: _Place, hits: Sequence[Hit], least: float) -> list[_Copy]:
+def _copies(session: Session, place: _Place, hits: Sequence[ClientHit], least: float) -> list[_Copy]:
     """The definitions at `hits` that are at least so much alike, the most alike first."""
     found = []
     for hit in hits:

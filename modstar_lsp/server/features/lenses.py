@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -11,10 +11,11 @@ from modstar_lsp.errors import ModstarError
 from modstar_lsp.server.features.actions import show
 from modstar_lsp.server.features.likeness import alike, words_of
 from modstar_lsp.server.features.places import lsp_range
+from modstar_lsp.server.handlers import handles
 from modstar_lsp.server.positions import Encoding, Span
 from modstar_lsp.server.protocol import (
+    ClientHit,
     Filters,
-    Hit,
     InvalidParams,
     SimilarRequest,
     read_range,
@@ -22,7 +23,7 @@ from modstar_lsp.server.protocol import (
 )
 
 if TYPE_CHECKING:
-    from modstar_lsp.server.overlay import Document
+    from modstar_lsp.server.documents import Document
     from modstar_lsp.server.session import Session
 
 # Definitions with a smaller share of their words in common have a subject in common, not their code. In
@@ -34,6 +35,7 @@ MOST = 20
 MIN_LINES = 4
 
 
+@handles(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=True))
 async def code_lenses(session: Session, params: types.CodeLensParams) -> list[types.CodeLens]:
     """A lens without a command on each definition of some length; nothing is searched yet."""
     document = session.documents.get(params.text_document.uri)
@@ -59,13 +61,12 @@ def _places(document: Document, encoding: Encoding) -> list[tuple[Span, Span]]:
     ]
 
 
-async def resolve(
-    session: Session, lens: types.CodeLens, cancelled: Callable[[], bool] | None = None
-) -> types.CodeLens:
+@handles(types.CODE_LENS_RESOLVE)
+async def resolve(session: Session, lens: types.CodeLens) -> types.CodeLens:
     """The lens with its count. Raises InvalidParams when it is none of ours."""
     uri, span = _data(lens.data)
     request = SimilarRequest(uri, span, filters=Filters(limit=MOST, min_score=0.0, snippet_lines=0))
-    hits = (await session.similar(request, cancelled)).hits
+    hits = (await session.similar(request)).hits
     count = await session.in_pool(_count, session, uri, span, hits)
     if count:
         title = f"{count}{'+' if count == MOST else ''} similar"
@@ -75,7 +76,7 @@ async def resolve(
     return lens
 
 
-def _count(session: Session, uri: str, span: Span, hits: Sequence[Hit]) -> int:
+def _count(session: Session, uri: str, span: Span, hits: Sequence[ClientHit]) -> int:
     """How many of the hits are alike."""
     words = _words(session, uri, span)
     return sum(alike(words, _words(session, hit.uri, hit.range), ALIKE) > 0 for hit in hits)

@@ -12,8 +12,8 @@ from modstar_lsp.server.features.places import described, lsp_range
 from modstar_lsp.server.positions import Span
 from modstar_lsp.server.protocol import (
     SHOW_SIMILAR,
+    ClientHit,
     Filters,
-    Hit,
     InvalidParams,
     SimilarRequest,
     read_range,
@@ -68,7 +68,7 @@ async def show_similar(server: LanguageServer, session: Session, uri: str, span:
         await _open(server, hit)
 
 
-async def _open(server: LanguageServer, hit: Hit) -> None:
+async def _open(server: LanguageServer, hit: ClientHit) -> None:
     window = server.client_capabilities.window
     if window is not None and window.show_document is not None and window.show_document.support:
         shown = await server.window_show_document_async(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from modstar_lsp.server.features.places import location
-from modstar_lsp.server.protocol import Hit, SearchRequest
+from modstar_lsp.server.handlers import handles
+from modstar_lsp.server.protocol import ClientHit, SearchRequest
 
 if TYPE_CHECKING:
     from modstar_lsp.server.session import Session
@@ -23,19 +23,20 @@ _KINDS = {
 }
 
 
+@handles(types.WORKSPACE_SYMBOL)
 async def workspace_symbols(
-    session: Session, params: types.WorkspaceSymbolParams, cancelled: Callable[[], bool] | None = None
+    session: Session, params: types.WorkspaceSymbolParams
 ) -> list[types.WorkspaceSymbol]:
     """The hits for the query in rank order; none when switched off, or while nothing is typed."""
     query = params.query.strip()
     if not session.settings.workspace_symbol_enabled or not any(map(str.isalnum, query)):
         return []
-    answer = await session.search(SearchRequest(query), cancelled)
+    answer = await session.search(SearchRequest(query))
     echo = params.query if session.settings.workspace_symbol_echo_query else ""
     return [symbol(hit, echo) for hit in answer.hits]
 
 
-def symbol(hit: Hit, echo: str = "") -> types.WorkspaceSymbol:
+def symbol(hit: ClientHit, echo: str = "") -> types.WorkspaceSymbol:
     """A hit as a symbol at the place of its name.
 
     echo: the query, put before the name with the rank. VS Code's Ctrl+T hides every symbol whose name does

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import select
+import signal
+import struct
 import subprocess
-from collections.abc import Callable, Sequence
+import termios
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +23,7 @@ from tests.editors.editor_programs import PROJECT, program
 PATIENCE = 120
 
 Emacs = Callable[..., list[Any]]
+Terminal = Callable[[Path, str], "Screen"]
 
 # `note` leaves values for the test; they are written as JSON, one a line.
 PRELUDE = """
@@ -58,3 +67,61 @@ def emacs(home: dict[str, str], server_command: list[str], tmp_path: Path) -> Em
         return notes
 
     return run
+
+
+@pytest.fixture
+def terminal(home: dict[str, str], server_command: list[str], tmp_path: Path) -> Iterator[Terminal]:
+    """Starts Emacs in a terminal of 100 by 30, in a folder, with a script of Lisp."""
+    started: list[Screen] = []
+
+    def start(folder: Path, body: str) -> Screen:
+        script = tmp_path / "terminal.el"
+        words = " ".join(json.dumps(word) for word in server_command)
+        script.write_text(f"{PRELUDE}\n(require 'modstar) (setq modstar-command '({words}))\n{body}", "utf-8")
+        library = str(PROJECT / "editors" / "emacs")
+        command = [program("emacs"), "-nw", "-q", "-L", library, "-l", str(script)]
+        started.append(Screen(command, folder, {**home, "TERM": "xterm"}))
+        return started[-1]
+
+    yield start
+    for screen in started:
+        screen.close()
+
+
+class Screen:
+    """A program in a terminal: what it has written, and keys to type."""
+
+    def __init__(self, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+        self._terminal, inside = pty.openpty()
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # /dev/tty is what Emacs opens
+        )
+        os.close(inside)
+        self._written = ""
+
+    def see(self, text: str) -> None:
+        """Wait until the program has written the text since the last keys."""
+        end = monotonic() + PATIENCE
+        while text not in self._written:
+            ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - monotonic()))
+            assert ready, f"{text!r} never came: {self._written[-2000:]!r}"
+            self._written += os.read(self._terminal, 65536).decode("utf-8", "replace")
+
+    def type(self, keys: str) -> None:
+        """Type the keys."""
+        self._written = ""
+        os.write(self._terminal, keys.encode())
+
+    def close(self) -> None:
+        """End the program."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._terminal)

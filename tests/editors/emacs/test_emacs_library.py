@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs.conftest import Emacs
+from tests.editors.emacs.conftest import Emacs, Terminal
 
 LOAD = "(require 'modstar) @settings"
 # Go to the first entry of the list.
@@ -147,3 +147,25 @@ def test_the_library_compiles_without_a_warning(emacs: Emacs, shop: Path, tmp_pa
         (note (vconcat found))""",
     )
     assert warnings == []
+
+
+def test_the_prompt_shows_hits_while_a_question_is_typed_and_remembers_it(
+    terminal: Terminal, shop: Path
+) -> None:
+    screen = terminal(
+        shop,
+        """(find-file "README.md") (wait-until-known) (global-set-key (kbd "C-c s") #'modstar-search)
+        (add-hook 'emacs-startup-hook (lambda () (message "ready to ask")))""",
+    )
+    screen.see("ready to ask")
+    screen.type("\x03s")
+    screen.see("Search code by meaning")
+    screen.type("retry failed uploads")
+    screen.see("src/shop/upload.py:22  Uploader.retry_failed_uploads")
+    screen.type("\r")
+    screen.see("*xref*")
+    screen.type("\x03s")
+    screen.see("Search code by meaning")
+    screen.type("\x1bp")
+    screen.see("retry failed uploads")
+    screen.see("Uploader.retry_failed_uploads")

@@ -13,6 +13,7 @@ vim.notify = function(text)
 end
 
 local ask = vim.ui.select
+probe.built_in_select = ask
 vim.ui.select = function(items, options, callback)
   probe.select = { prompt = options.prompt, kind = options.kind, lines = vim.tbl_map(options.format_item, items) }
   if probe.choose == 'the built-in list' then

@@ -30,6 +30,16 @@ def test_a_picker_that_is_installed_is_taken(start: Start, shop: Path, picker: s
     check(nvim, shop)
 
 
+@pytest.mark.parametrize("picker", ["telescope", "snacks"])
+def test_a_narrow_list_shows_the_end_of_the_path(start: Start, library: Path, picker: str) -> None:
+    nvim = start(library, "src/_pytest/config/__init__.py", fakes=[picker])
+    nvim.ready()
+    nvim.type(":Modstar search make a numbered directory with a prefix<CR>")
+    nvim.wait("return opened and opened.shown and (opened.complete or #(opened.entries or {}) > 0)")
+    for entry in nvim.lua("return opened.shown()"):
+        assert f"{Path(entry['file']).name}:{entry['lnum']}" in entry["text"][:45]
+
+
 @pytest.mark.parametrize("picker", PICKERS)
 def test_typing_searches_anew(start: Start, shop: Path, picker: str) -> None:
     nvim = start(shop, "README.md", fakes=[picker])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.editors.nvim.neovim_process import QUICKFIX, Start, lua_list, until
@@ -34,6 +35,29 @@ def test_the_built_in_list_is_answered_by_its_number(start: Start, shop: Path) -
     nvim.wait("return vim.api.nvim_buf_get_name(0):match('upload.py$')")
     assert nvim.place()[1] == 22
     assert asked.read_text("utf-8").splitlines()[0] == RETRY
+
+
+def test_the_built_in_list_fits_the_screen_and_leads_on(start: Start, library: Path) -> None:
+    nvim = start(library, "src/_pytest/config/__init__.py")
+    nvim.ready()
+    asked = library.parent / "asked"
+    nvim.lua(
+        "vim.o.lines = 9; vim.ui.select = probe.built_in_select; probe.note_list(arguments[1])", str(asked)
+    )
+    nvim.type(":Modstar search where are temporary directories removed<CR>")
+    until(asked.exists)
+    first = asked.read_text("utf-8").splitlines()
+    assert len(first) == 7 and re.fullmatch(r"6: \d+ more \.\.\.", first[-1]), first
+    asked.unlink()
+    nvim.type("6<CR>")
+    until(asked.exists)
+    second = asked.read_text("utf-8").splitlines()
+    assert second[0] == first[0] and not set(second[1:]) & set(first[1:])
+    nvim.type("1<CR>")
+    place = re.split(r"\s+", second[1])[2]
+    nvim.wait(
+        "return vim.api.nvim_buf_get_name(0):find(arguments[1], 1, true)", place.split(":")[0].lstrip("…")
+    )
 
 
 def test_a_library_of_real_code(start: Start, library: Path) -> None:

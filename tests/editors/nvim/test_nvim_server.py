@@ -192,6 +192,20 @@ def test_checkhealth_tells_what_is_wrong(start: Start, shop: Path) -> None:
     assert "WARNING the picker fzf is not installed" in report
 
 
+def test_checkhealth_is_red_where_the_server_does_not_start(start: Start, shop: Path, tmp_path: Path) -> None:
+    """It answers --version, but what it needs to run is missing: its last words say what."""
+    server = tmp_path / "modstar-lsp"
+    server.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo modstar 0.1.0 && exit 0\n'
+        "echo Traceback >&2; echo 'modstar-lsp: attrs is missing' >&2; exit 2\n"
+    )
+    server.chmod(0o755)
+    nvim = start(shop, command=[str(server)], init="")
+    nvim.type(":checkhealth modstar<CR>")
+    report = nvim.wait("return probe.report()")
+    assert f"ERROR {server} does not start: modstar-lsp: attrs is missing" in report
+
+
 def test_the_help_file_has_its_tags(start: Start, shop: Path, tmp_path: Path) -> None:
     nvim = start(shop, init="")
     nvim.type(":help modstar<CR>")

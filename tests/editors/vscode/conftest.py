@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from tests.editors.conftest import SHOP, make_repository
 from tests.editors.editor_programs import program
-from tests.editors.vscode.vscode_window import CodeServer, Window
+from tests.editors.vscode.vscode_window import STATUS, CodeServer, Window
 
 MakeServer = Callable[..., CodeServer]
 
@@ -45,13 +46,43 @@ def bare_environment(base: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def environment(base: Path, bare_environment: dict[str, str]) -> dict[str, str]:
-    """The same with `modstar-lsp` on the PATH."""
-    installed = Path(sys.executable).parent / "modstar-lsp"
-    assert installed.exists(), f"{installed} is missing: pip install -e '.[lsp]'"
+    """The same with modstar's programs on the PATH."""
     programs = base / "programs"
     programs.mkdir()
-    (programs / "modstar-lsp").symlink_to(installed)
+    for name in ("modstar-lsp", "modstar-index"):
+        installed = Path(sys.executable).parent / name
+        assert installed.exists(), f"{installed} is missing: pip install -e ."
+        (programs / name).symlink_to(installed)
     return {**bare_environment, "PATH": f"{programs}:{bare_environment['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def repository(library: Path) -> Path:
+    """What the window of `workbench` shows."""
+    return library
+
+
+@pytest.fixture(scope="module")
+def server(
+    base: Path, repository: Path, environment: dict[str, str], vsix: Path, window: Window
+) -> Iterator[CodeServer]:
+    """VS Code with the extension installed, its window on the repository, all of it indexed."""
+    server = CodeServer(base / "window", environment)
+    server.install(vsix)
+    with server:
+        window.do("open", server.url(repository))
+        window.see(STATUS, r"modstar: \S+, \d+ files indexed")
+        yield server
+
+
+@pytest.fixture
+def workbench(server: CodeServer, window: Window) -> Iterator[Window]:
+    """The window; whatever a test opened is closed after it."""
+    yield window
+    window.press("Escape", "Escape")
+    window.do("gone", ".quick-input-widget")
+    sleep(1)  # a preview goes in its own time, and gives the focus back to what it stood before
+    window.command("View: Close All Editors")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -67,3 +68,25 @@ def test_the_hint_says_what_it_repeats_and_where(workbench: Window) -> None:
     workbench.press("Control+ArrowRight", "ArrowRight")  # over "def" to the name
     workbench.command("Show or Focus Hover")
     workbench.see(".monaco-hover", r"\d+\s*%\s+the\s+same\s+as\s+draw_preview\s+in\s+src/shop/previews.py:1")
+
+
+def test_a_definition_that_is_like_no_other_has_nothing_above_it(workbench: Window) -> None:
+    show(workbench, "upload.py")
+    sleep(2)  # for the lenses to be counted
+    assert [
+        text.strip() for text in workbench.read(".contentWidgets .codelens-decoration") if text.strip()
+    ] == []
+
+
+def test_a_selection_shows_no_light_bulb_and_has_its_entry_when_asked(workbench: Window) -> None:
+    show(workbench, "upload.py")
+    workbench.press("Shift+ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown")
+    sleep(1)  # for VS Code to ask
+    assert workbench.read(".lightBulbWidget, .codicon-light-bulb, .codicon-gutter-lightbulb") == []
+    workbench.press("Control+.")
+    workbench.see(".action-widget", "Find similar code")
+    workbench.press("Escape")
+    workbench.do("gone", ".action-widget")
+    workbench.command("modstar: Find similar code")
+    # the selection ends before the first character of line 4
+    workbench.see(".pane-body .message", r"Similar to upload\.py:1-3: ")

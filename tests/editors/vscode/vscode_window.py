@@ -34,6 +34,7 @@ NOTIFICATION = ".notifications-toasts .notification-list-item"
 USER_SETTINGS = {
     "telemetry.telemetryLevel": "off",
     "update.mode": "none",
+    "files.autoSave": "off",  # as in the desktop program
     "extensions.autoUpdate": False,
     "extensions.autoCheckUpdates": False,
     "extensions.ignoreRecommendations": True,
@@ -209,7 +210,7 @@ class Window:
     def ask(self, sentence: str) -> None:
         """Type a sentence into the search."""
         self.do("gone", ".quick-input-widget")
-        self.press("Control+Alt+k")
+        self.press("Shift+Alt+M")
         self.see(SEARCH_INPUT)
         self.do("type", sentence, 15)
         sleep(

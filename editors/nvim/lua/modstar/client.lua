@@ -53,7 +53,7 @@ function M.missing(cmd)
   if type(cmd) ~= 'table' or vim.fn.executable(cmd[1]) == 1 then
     return nil
   end
-  return ("%s is not installed: run `pip install 'modstar[lsp]'`, or set cmd as `:h modstar-server` shows"):format(cmd[1])
+  return ("%s is not installed: run `pip install ~/src/modstar`, or set cmd as `:h modstar-server` shows"):format(cmd[1])
 end
 
 ---The nearest folder above `path` with a root marker; never the home folder or the root of the disk.

@@ -14,6 +14,17 @@ local failed = health.error or health.report_error
 
 local STATUS_TIMEOUT = 3000 -- ms for a running server to tell how it is
 
+local function message(fields)
+  local body = vim.json.encode(vim.tbl_extend('error', { jsonrpc = '2.0' }, fields))
+  return ('Content-Length: %d\r\n\r\n%s'):format(#body, body)
+end
+
+-- A whole session without a folder: `--version` would answer where the server's own packages are missing.
+local SESSION = message({ id = 1, method = 'initialize', params = { processId = vim.NIL, capabilities = vim.empty_dict() } })
+  .. message({ method = 'initialized', params = vim.empty_dict() })
+  .. message({ id = 2, method = 'shutdown' })
+  .. message({ method = 'exit' })
+
 local function check_editor()
   start('modstar: Neovim')
   local version = tostring(vim.version and vim.version() or '')
@@ -51,14 +62,13 @@ local function check_server()
   if type(cmd) ~= 'table' then
     return info('cmd is a function')
   end
-  local command = vim.deepcopy(cmd)
-  command[#command + 1] = '--version'
-  local said = vim.trim(vim.fn.system(command))
-  if vim.v.shell_error == 0 then
-    ok(('%s: %s'):format(table.concat(cmd, ' '), said))
+  local said = vim.fn.system(cmd, SESSION)
+  local version = said:match('"serverInfo".-"version"%s*:%s*"([^"]*)"')
+  if vim.v.shell_error == 0 and version then
+    ok(('%s starts: modstar %s'):format(table.concat(cmd, ' '), version))
   else
-    local last = said:match('[^\n]*$')
-    failed(('%s does not run: %s'):format(table.concat(cmd, ' '), last))
+    local last = vim.trim(said):match('[^\n]*$')
+    failed(('%s does not start: %s'):format(table.concat(cmd, ' '), last ~= '' and last or 'it said nothing'))
   end
 end
 

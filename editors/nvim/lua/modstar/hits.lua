@@ -1,8 +1,9 @@
 -- Hits as the places that quickfix and the pickers show: one item for each hit, in the server's order.
 local M = {}
 
-local LABEL_WIDTH = 34 -- columns for the symbol, half of a list beside a preview
-local PLACE_WIDTH = 44 -- columns for the path and line
+-- Columns at most. A list beside a preview has some 60: the place, which tells most, stands first and keeps its end.
+local PLACE_WIDTH = 36
+local LABEL_WIDTH = 34
 
 ---The column in bytes, from 1. Needs the line's text unless the encoding counts bytes.
 local function byte_column(uri, position, encoding)
@@ -80,9 +81,9 @@ local function pad(text, width)
   return text .. (' '):rep(width - vim.fn.strdisplaywidth(text))
 end
 
----What each item is called in a list: score, symbol, place and code, in columns.
+---What each item is called in a list: score, place, symbol and code, in columns.
 ---@param items modstar.Item[]
----@return { score: string, label: string, place: string, code: string }[]
+---@return { score: string, place: string, label: string, code: string }[]
 function M.columns(items)
   local rows, label_width, place_width = {}, 0, 0
   for _, item in ipairs(items) do
@@ -108,7 +109,7 @@ end
 ---@return string[]
 function M.lines(items)
   return vim.tbl_map(function(row)
-    return ('%s  %s  %s  %s'):format(row.score, row.label, row.place, row.code)
+    return ('%s  %s  %s  %s'):format(row.score, row.place, row.label, row.code)
   end, M.columns(items))
 end
 

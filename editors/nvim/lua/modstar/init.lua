@@ -30,7 +30,7 @@ function M.enable()
   end
 end
 
-local FILTERS = { 'limit', 'languages', 'globs', 'folders', 'minScore' }
+local FILTERS = { 'limit', 'languages', 'globs', 'folders', 'minScore', 'budget' }
 
 local function request_params(fields, options)
   local params = vim.tbl_extend('error', fields, { snippetLines = config.options.snippet_lines })
@@ -67,7 +67,7 @@ end
 
 ---Search by a sentence or a name. Without a query: a picker that searches while you type, or a prompt.
 ---@param query? string
----@param options? { picker?: string, limit?: integer, languages?: string[], globs?: string[], folders?: string[], minScore?: number }
+---@param options? { picker?: string, limit?: integer, languages?: string[], globs?: string[], folders?: string[], minScore?: number, budget?: integer }
 function M.search(query, options)
   options = options or {}
   if query and vim.trim(query) ~= '' then
@@ -113,7 +113,7 @@ function M.similar(options)
         return client.tell('this buffer is no file of the project: select the lines to compare', vim.log.levels.WARN)
       end
       local text = vim.api.nvim_buf_get_lines(buffer, first - 1, last, false)
-      return { text = table.concat(text, '\n'), language = vim.bo[buffer].filetype }
+      return { text = table.concat(text, '\n') }
     end
     local document = { uri = vim.uri_from_bufnr(buffer) }
     if first then

@@ -13,7 +13,7 @@ local function state_in_words(coverage)
   if state == 'indexing' then
     return ('indexing %s'):format(percent(coverage.share))
   elseif state == 'deepening' then
-    return ('deepening %s'):format(percent(coverage.deepened))
+    return ('ready, answers get better: %s'):format(percent(coverage.deepened))
   end
   return state
 end

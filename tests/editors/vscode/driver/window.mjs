@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 
 const home = process.env.MODSTAR_VSCODE;
 const { chromium } = createRequire(join(home, 'driver', 'index.js'))('playwright-core');
-const TIMEOUT_MS = 60_000; // a machine with one slow core must still get there
+const TIMEOUT_MS = Number(process.env.MODSTAR_PATIENCE_MS ?? 60_000); // a machine with one slow core must still get there
 
 const browser = await chromium.launch({
   executablePath: join(home, 'chromium', 'chromium'),
@@ -59,7 +59,29 @@ const actions = {
   press: (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
   type: (text, delay = 0) => page.keyboard.type(text, { delay }),
   click: (selector, button = 'left') => page.locator(selector).first().click({ button }),
+  /** Clicks an entry of an open menu, again until the menu is gone: a menu just opened takes no click (100 ms). */
+  choose: async (selector) => {
+    const entry = page.locator(selector).first();
+    await entry.waitFor();
+    for (const end = Date.now() + TIMEOUT_MS; await entry.isVisible(); ) {
+      if (Date.now() > end) throw new Error(`the menu stays: ${selector}`);
+      await entry.click({ timeout: 2_000 }).catch(() => undefined); // gone in between
+      await page.waitForTimeout(300);
+    }
+  },
   hover: (selector) => page.locator(selector).first().hover(),
+  wheel: (by) => page.mouse.wheel(0, by),
+  drag: async (selector, to) => {
+    const { x, y, width, height } = await page.locator(selector).first().boundingBox();
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    await page.mouse.move(to, y + height / 2, { steps: 5 });
+    await page.mouse.up();
+  },
+  /** Waits until what was copied begins so. */
+  copied: (beginning) => page.waitForFunction(
+    async (wanted) => (await navigator.clipboard.readText()).startsWith(wanted), beginning, { polling: 100 },
+  ).then(() => undefined),
   move: (x, y) => page.mouse.move(x, y),
   /** Waits until an element is visible whose text or label matches the pattern. */
   see: (selector, pattern = '') => until(selector, (texts) => texts.some((text) => new RegExp(pattern).test(text))),

@@ -4,7 +4,7 @@ const assert = require('assert');
 const { execFileSync } = require('child_process');
 const vscode = require('vscode');
 
-const TIMEOUT_MS = 30_000; // ends a hang, measures nothing
+const TIMEOUT_MS = 60_000; // ends a hang, measures nothing
 
 /** The first value of `probe` that is not undefined; fails with what was waited for. */
 async function until(what, probe) {

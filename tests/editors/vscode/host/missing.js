@@ -13,7 +13,7 @@ exports['the state is told, and that it is missing'] = async () => {
 
 exports['the install command can be copied'] = async () => {
   await command('modstar.copyInstallCommand');
-  assert.strictEqual(await vscode.env.clipboard.readText(), 'pip install "modstar[lsp]"');
+  assert.strictEqual(await vscode.env.clipboard.readText(), 'pip install ~/src/modstar');
 };
 
 exports['no command throws at the user'] = async () => {

@@ -14,7 +14,7 @@ local function entries(items)
   for rank, item in ipairs(items) do
     local row = rows[rank]
     made[rank] = {
-      text = ('%s %s %s'):format(row.label, row.place, row.code),
+      text = ('%s %s %s'):format(row.place, row.label, row.code),
       file = item.filename,
       pos = { item.lnum, item.col - 1 },
       row = row,
@@ -32,9 +32,9 @@ local function open(title, fields)
       return {
         { item.row.score, 'Number' },
         { '  ' },
-        { item.row.label, 'Function' },
-        { '  ' },
         { item.row.place, 'Comment' },
+        { '  ' },
+        { item.row.label, 'Function' },
         { '  ' },
         { item.row.code },
       }

@@ -16,14 +16,15 @@ local function entries(items)
     local row = rows[rank]
     made[rank] = {
       value = item,
-      ordinal = ('%s %s %s'):format(row.label, row.place, row.code),
+      ordinal = ('%s %s %s'):format(row.place, row.label, row.code),
       display = function()
-        local text = ('%s  %s  %s  %s'):format(row.score, row.label, row.place, row.code)
-        local label_end = #row.score + 2 + #row.label
+        local text = ('%s  %s  %s  %s'):format(row.score, row.place, row.label, row.code)
+        local place_start = #row.score + 2
+        local label_start = place_start + #row.place + 2
         return text, {
           { { 0, #row.score }, 'TelescopeResultsNumber' },
-          { { #row.score + 2, label_end }, 'TelescopeResultsFunction' },
-          { { label_end + 2, label_end + 2 + #row.place }, 'TelescopeResultsComment' },
+          { { place_start, place_start + #row.place }, 'TelescopeResultsComment' },
+          { { label_start, label_start + #row.label }, 'TelescopeResultsFunction' },
         }
       end,
       filename = item.filename,

@@ -1,0 +1,1 @@
+"""How results are measured and written down: metrics, sets of questions, BM25 to compare with, records."""

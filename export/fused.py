@@ -1,0 +1,131 @@
+"""Layers told in operators that onnxruntime has kernels for; same weights, same states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from export.outliers import SplitMLP
+from model.config import ModularStarConfig
+from model.modules import Layer, SelfAttention, padding_bias, rotary_table, rotate
+
+
+class FusedLayers(nn.Module):
+    """Some consecutive layers of an encoder, their loud neurons apart: [n, length, hidden] to the same."""
+
+    def __init__(
+        self, config: ModularStarConfig, layers: Iterable[Layer], max_tokens: int, loud: Sequence[Tensor]
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        gelu = GELUS[config.activation].apply
+        self.mlps = nn.ModuleList(
+            SplitMLP(layer.mlp, apart, gelu)
+            for layer, apart in zip(cast(Iterable[Layer], self.layers), loud, strict=False)
+        )
+        self.rotary = None
+        rotary = rotary_table(config, max_tokens, torch.device("cpu"))
+        if rotary is not None:
+            self.rotary = [table[:, : table.shape[1] // 2].contiguous() for table in rotary]
+
+    def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        n, length, _ = states.shape
+        bias = padding_bias(attention_mask, states.dtype).expand(n, 1, length, length)
+        for layer, mlp in zip(cast(Iterable[Layer], self.layers), self.mlps, strict=True):
+            attended = self.attention(layer.self_attn, layer.input_layernorm(states), bias)
+            states = layer.attention_layernorm(states + attended)
+            changed = mlp(layer.post_attention_layernorm(states))
+            states = layer.output_layernorm(states + changed)
+        return states
+
+    def attention(self, layer: SelfAttention, states: Tensor, bias: Tensor) -> Tensor:
+        n, length, _ = states.shape
+        wide, narrow = layer.heads * layer.width, layer.groups * layer.width
+        weight = torch.cat((layer.q_proj.weight, layer.k_proj.weight, layer.v_proj.weight))
+        offset = torch.cat((layer.q_proj.bias, layer.k_proj.bias, layer.v_proj.bias))
+        q, k, v = F.linear(states, weight, offset).split((wide, narrow, narrow), dim=-1)
+        if self.rotary is not None:
+            q = FusedRotary.apply(q, *self.rotary, layer.heads)
+            k = FusedRotary.apply(k, *self.rotary, layer.groups)
+        if layer.groups != layer.heads:  # the fused operator wants a key for each query head
+            shape = (n, length, layer.groups, layer.heads // layer.groups, layer.width)
+            k, v = (
+                part.view(n, length, layer.groups, 1, layer.width).expand(shape).reshape(n, length, wide)
+                for part in (k, v)
+            )
+        return layer.o_proj(FusedAttention.apply(q, k, v, bias, layer.heads))
+
+
+def _heads_first(states: Tensor, heads: int) -> Tensor:
+    n, length, width = states.shape
+    return states.view(n, length, heads, width // heads).transpose(1, 2)
+
+
+class FusedAttention(torch.autograd.Function):
+    """softmax(q k^T / sqrt(d) + bias) v on [n, length, heads * width]: com.microsoft::MultiHeadAttention."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, heads: int) -> Tensor:
+        q4, k4, v4 = (_heads_first(part, heads) for part in (q, k, v))
+        mixed = F.scaled_dot_product_attention(q4, k4, v4, attn_mask=bias)
+        return mixed.transpose(1, 2).reshape(q.shape)
+
+    @staticmethod
+    def symbolic(g: Any, q: Any, k: Any, v: Any, bias: Any, heads: int) -> Any:
+        absent = g.op("prim::Constant")
+        absent.setType(torch._C.OptionalType.ofTensor())
+        fused = g.op(
+            "com.microsoft::MultiHeadAttention", q, k, v, absent, absent, bias, num_heads_i=heads
+        )  # fmt: skip
+        return fused.setType(q.type())
+
+
+class FusedRotary(torch.autograd.Function):
+    """Rotary positions over [n, length, heads * width]: com.microsoft::RotaryEmbedding."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
+        length = states.shape[1]
+        cos, sin = (torch.cat((table[:length], table[:length]), dim=-1) for table in (cos, sin))
+        turned = rotate(_heads_first(states, heads), cos, sin)
+        return turned.transpose(1, 2).reshape(states.shape)
+
+    @staticmethod
+    def symbolic(g: Any, states: Any, cos: Any, sin: Any, heads: int) -> Any:
+        first = g.op("Constant", value_t=torch.zeros(1, dtype=torch.int64))
+        fused = g.op(
+            "com.microsoft::RotaryEmbedding", states, first, cos, sin, interleaved_i=0, num_heads_i=heads,
+            rotary_embedding_dim_i=0,
+        )  # fmt: skip
+        return fused.setType(states.type())
+
+
+class FusedGelu(torch.autograd.Function):
+    """GELU by erf: com.microsoft::Gelu."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor) -> Tensor:
+        return F.gelu(states)
+
+    @staticmethod
+    def symbolic(g: Any, states: Any) -> Any:
+        return g.op("com.microsoft::Gelu", states).setType(states.type())
+
+
+class FusedGeluTanh(torch.autograd.Function):
+    """GELU by tanh: com.microsoft::FastGelu. (onnxruntime's optimiser would fuse it into the erf form.)"""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor) -> Tensor:
+        return F.gelu(states, approximate="tanh")
+
+    @staticmethod
+    def symbolic(g: Any, states: Any) -> Any:
+        return g.op("com.microsoft::FastGelu", states).setType(states.type())
+
+
+GELUS: dict[str, type[torch.autograd.Function]] = {"gelu": FusedGelu, "gelu_tanh": FusedGeluTanh}

@@ -1,0 +1,225 @@
+"""Questions in other languages, turned into English word by word before anything is looked for.
+
+Code and the model speak English. A dictionary of some thousand words that developers use (`dictionaries/`,
+a line an English word with its forms in the other language) is enough to ask: word order and grammar mean
+little to a search. What the dictionary does not know stays as it is: names, numbers, technical terms.
+
+    english <TAB> form, form, ...        the more usual form first; english "-": words that mean nothing here
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("dictionaries")
+NOTHING = "-"
+
+_KANA = re.compile("[\u3041-\u30ff]")
+_IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_UNSPACED = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_WORD = re.compile(r"[^\W\d_]+(?![\w])|\w+|[^\w\s]+")
+# Words that questions in these languages hold and English ones do not; without their accents.
+_TELLING: Mapping[str, frozenset[str]] = {
+    "german": frozenset(
+        """wie wo welche welcher welches wird werden wurde nicht und oder eine einen einem einer der das dem
+        den ist sind fur beim zum zur aus mit wenn auf nach von alle kein keine wir ich ohne zwischen uber
+        durch gib gibt zuruck zwei ihre ihrer ein die im ob sie als am bei nur auch zu vom des diese
+        kann""".split()
+    ),
+    "spanish": frozenset(
+        """donde como cuando que los las una unos para esta se del con por sin cada cual si el la es son entre
+        mas lista hacer quiero un de en y""".split()
+    ),
+    "french": frozenset(
+        """ou est sont les quand comment dans une avec pour quel quelle qui fait du aux des le la sur sans
+        chaque entre je veux ne pas si un de en et""".split()
+    ),
+    "portuguese": frozenset(
+        """onde quando sao uma nao com pelo pela como para que os dos das em no na se por sem cada quero ou
+        entre mais fazer lista um de e""".split()
+    ),
+}
+# Letters that tell as much as such a word does.
+_LETTERS: Mapping[str, str] = {
+    "german": "äöüß",
+    "spanish": "ñ¿¡áéíóú",
+    "french": "éèêàçùœ",
+    "portuguese": "ãõçáéíóúâêô",
+}
+_ENOUGH = 2
+# Of a text of so few words one of these, which neither English nor code holds, is enough.
+_SHORT = 4
+_SURE = frozenset(
+    "wie nicht und eine einen fur beim uber donde como cuando para onde nao sao comment avec".split()
+)
+# Endings, the longer ones first; what is left of a word has at least _STEM letters.
+_ENDINGS: Mapping[str, Sequence[str]] = {
+    "german": "ungen ung enden ender endes ende end ten ter tes te en er es em et st t e n s r".split(),
+    "spanish": """mente ciones cion idades idad iendo ando adas ados idas idos amos emos imos arse erse irse
+        aron ieron ada ado ida ido aba ara era ira arlo arla ia ar er ir an en as es os a e o s""".split(),
+    "french": """ements ement ations ation issent antes ants ante ant aient ees ee es ent ait ons ez er ir re
+        ais e s""".split(),
+    "portuguese": """mente coes cao idades idade indo ando endo adas ados idas idos amos emos imos aram eram
+        iram ada ado ida ido ava ar er ir am em as es os a e o s""".split(),
+}
+_STEM = 4
+# Languages whose words stand together in one: "Datumsformat".
+_COMPOUNDS = frozenset({"german"})
+_LEAST_PART = 4
+
+
+def spoken_language(text: str) -> str:
+    """The language of a question that there is a dictionary for, "" for English and any other."""
+    if _KANA.search(text):
+        return "japanese" if _has("japanese") else ""
+    if _IDEOGRAPH.search(text):
+        return "chinese" if _has("chinese") else ""
+    words = _folded(text).split()
+    telling = {language: len(some.intersection(words)) for language, some in _TELLING.items()}
+    if not text.isascii():
+        for language, letters in _LETTERS.items():
+            telling[language] += not set(letters).isdisjoint(text.lower())
+    language, most = max(telling.items(), key=lambda one: one[1])
+    if most < _ENOUGH and not (len(words) <= _SHORT and most and _SURE.intersection(words)):
+        return ""
+    near = [one for one, count in telling.items() if count == most and _has(one)]
+    if len(near) > 1:  # Spanish and Portuguese share many
+        return max(near, key=lambda one: sum(_dictionary(one).word(word) is not None for word in words))
+    return language if _has(language) else ""
+
+
+@lru_cache(64)
+def in_english(text: str) -> str:
+    """`text` with the words of its language as English ones; the same text where it has none to turn."""
+    language = spoken_language(text)
+    return _dictionary(language).gloss(text) if language else text
+
+
+class Dictionary:
+    """One language's words. forms: {folded form, of one word or several: English}."""
+
+    def __init__(self, language: str, forms: Mapping[str, str]) -> None:
+        self._forms = forms
+        self._endings = _ENDINGS.get(language, ())
+        self._compounds = language in _COMPOUNDS
+        self._spaced = language in _ENDINGS
+        sizes = (len(form.split()) if self._spaced else len(form) for form in forms)
+        self._longest = max(sizes, default=1)
+        self._stems: dict[str, str] = {}
+        if self._spaced:
+            for form, english in forms.items():
+                if " " not in form:
+                    self._stems.setdefault(self._stem(form), english)
+
+    @classmethod
+    def read(cls, language: str) -> Dictionary:
+        """The dictionary of `language` from its file."""
+        forms: dict[str, tuple[int, str]] = {}
+        for line in (FOLDER / f"{language}.tsv").read_text("utf-8").splitlines():
+            english, _, others = line.partition("\t")
+            for place, form in enumerate(others.split(",")):
+                rank = -1 if english == NOTHING else place
+                key = _folded(form.strip())
+                if key and (key not in forms or rank < forms[key][0]):
+                    forms[key] = (rank, english)
+        return cls(language, {form: english for form, (_, english) in forms.items()})
+
+    def word(self, word: str) -> str | None:
+        """The English for one folded word, also in another inflection or as a compound; None when unknown."""
+        known = self._forms.get(word) or self._stems.get(self._stem(word))
+        if known is None and self._compounds:
+            return self._compound(word)
+        return known
+
+    def gloss(self, text: str) -> str:
+        """`text` in English words, as far as they are known."""
+        return " ".join(self._spaced_parts(text) if self._spaced else self._unspaced_parts(text))
+
+    def _spaced_parts(self, text: str) -> list[str]:
+        tokens = _WORD.findall(text)
+        folded = [_folded(token) for token in tokens]
+        found: list[str] = []
+        at = 0
+        while at < len(tokens):
+            size, english = 1, None
+            for size in range(min(self._longest, len(tokens) - at), 1, -1):
+                english = self._forms.get(" ".join(folded[at : at + size]))
+                if english is not None:
+                    break
+            else:
+                size = 1
+                if tokens[at].isalpha() and not _looks_like_code(tokens[at]):
+                    english = self.word(folded[at])
+            if english != NOTHING:
+                found.append(tokens[at] if english is None else english)
+            at += size
+        return found
+
+    def _unspaced_parts(self, text: str) -> list[str]:
+        found: list[str] = []
+        at = 0
+        for run in _UNSPACED.finditer(text):
+            found.append(text[at : run.start()])
+            found.extend(self._of_run(_folded(run[0])))
+            at = run.end()
+        return [part.strip() for part in [*found, text[at:]] if part.strip()]
+
+    def _of_run(self, run: str) -> list[str]:
+        found: list[str] = []
+        at = 0
+        while at < len(run):
+            for size in range(min(self._longest, len(run) - at), 0, -1):
+                english = self._forms.get(run[at : at + size])
+                if english is not None:
+                    if english != NOTHING:
+                        found.append(english)
+                    break
+            else:
+                size = 1
+            at += size
+        return found
+
+    def _stem(self, word: str) -> str:
+        for ending in self._endings:
+            if word.endswith(ending) and len(word) - len(ending) >= _STEM:
+                return word[: -len(ending)]
+        return word
+
+    def _compound(self, word: str) -> str | None:
+        for cut in range(len(word) - _LEAST_PART, _LEAST_PART - 1, -1):
+            head = word[:cut]
+            known = map(self._forms.get, (head, head.removesuffix("s"), f"{head}e"))
+            first = next((one for one in known if one), None)
+            if first is None or first == NOTHING:
+                continue
+            rest = self.word(word[cut:])
+            if rest is not None and rest != NOTHING:
+                return f"{first} {rest}"
+        return None
+
+
+def _looks_like_code(token: str) -> bool:
+    """Whether capitals within say that a word is a name."""
+    return bool(re.search(r"[a-z][A-Z]", token))
+
+
+def _folded(text: str) -> str:
+    """Lower case without accents; Kana and ideographs as they are."""
+    text = text.lower().replace("ß", "ss")
+    if text.isascii() or _UNSPACED.search(text):
+        return text
+    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+
+
+@cache
+def _dictionary(language: str) -> Dictionary:
+    return Dictionary.read(language)
+
+
+@cache
+def _has(language: str) -> bool:
+    return (FOLDER / f"{language}.tsv").is_file()

@@ -1,0 +1,1 @@
+"""One generation of the index as searching sees it, with or without unsaved text over it."""

@@ -1,0 +1,495 @@
+"""One generation of the index, as numbers: what searching needs, loaded in milliseconds.
+
+A snapshot holds a read transaction while it is pinned, so that what it loads later (postings, vectors, names)
+belongs to the same generation whatever is committed meanwhile. Pins should be short, since SQLite's log
+cannot be folded into the database past the oldest reader:
+
+    with index.snapshot() as snapshot:
+        ...
+
+Rows are numbered by path, then line: two indexes of the same files have the same rows, however they came
+about, and give the same numbers to the last bit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from threading import Lock, RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modstar_lsp.errors import StoreError
+from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
+from modstar_lsp.index.store.database import (
+    FILE_COLUMNS,
+    DamagedIndex,
+    Database,
+    Unsound,
+    check_of,
+    read_meta,
+)
+from modstar_lsp.index.vectors.matrix import Matrix, read_exits
+from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, top
+from modstar_lsp.index.words.postings import decode, decode_terms
+from modstar_lsp.index.words.segments import block_id, first_terms, read_segments
+from modstar_lsp.index.words.terms import DEFINES
+
+if TYPE_CHECKING:
+    from modstar_lsp.index.vectors.neighbours import NeighbourGraph
+
+# Postings kept decoded, in all: 8 bytes each.
+_CACHED_POSTINGS = 1_000_000
+# Filtered rows above this share of all are cheaper to scan with all the others than to gather.
+_GATHER_SHARE = 0.25
+# Parameters in one statement; the default of old SQLite builds is 999.
+_PARAMETERS = 900
+
+
+class _Segment(NamedTuple):
+    id: int
+    rows: Rows  # of each chunk number, -1 for the dead
+    first_terms: list[str]  # of each block
+
+
+class _Decoded:
+    """The postings of some terms in some segments. They never change, so later generations share them."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        self._lock = Lock()
+        self._parts: dict[tuple[int, str], tuple[Rows, Floats] | None] = {}
+        self._size = 0
+
+    def of(
+        self, connection: sqlite3.Connection, segment: _Segment, terms: Sequence[str]
+    ) -> dict[str, tuple[Rows, Floats]]:
+        """For each of `terms` in `segment`: the numbers of the chunks there, and how often each holds it."""
+        with self._lock:
+            parts = self._parts
+            known = {term: parts[segment.id, term] for term in terms if (segment.id, term) in parts}
+        missing = [term for term in terms if term not in known]
+        if missing:
+            read = _read_postings(connection, segment, missing)
+            known.update((term, read.get(term)) for term in missing)
+            self._keep({(segment.id, term): known[term] for term in missing})
+        return {term: part for term, part in known.items() if part is not None}
+
+    def _keep(self, parts: dict[tuple[int, str], tuple[Rows, Floats] | None]) -> None:
+        size = sum(1 if part is None else len(part[0]) for part in parts.values())
+        with self._lock:
+            if self._size + size > _CACHED_POSTINGS:
+                self._parts, self._size = {}, 0
+            self._parts.update(parts)
+            self._size += size
+
+
+class Snapshot:
+    """The living chunks as rows 0..n-1, immutable.
+
+    lengths: terms per row.  file_of: number of the file of each row.  paths, languages, file_lengths: per
+    file, by path.
+    generation: grows with every commit.  vector_of: number of the vector of each row; rows may share one.
+    numbering: changes when vectors get other numbers.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        on_damage: Callable[[], None] = lambda: None,
+        neighbours: Callable[[Snapshot], NeighbourGraph | None] = lambda snapshot: None,
+        before: Snapshot | None = None,
+    ) -> None:
+        """before: a snapshot of an earlier generation; what is the same in this one is not read again."""
+        self._database = database
+        self._on_damage = on_damage
+        self._neighbours = neighbours
+        self._lock = RLock()
+        self._pins = 1
+        self._retired = False
+        self._connection = database.connect()
+        self._decoded: _Decoded = _Decoded("") if before is None else before._decoded
+        self._postings: dict[str, tuple[Rows, Floats] | None] = {}
+        self._cached = 0
+        self._matrix: Matrix | None = None
+        self._earlier = None if before is None else before._known_vectors()
+        self._vector_exits: NDArray[np.uint8] | None = None
+        self._exits: NDArray[np.uint8] | None = None
+        try:
+            with self._reading():
+                self._connection.execute("BEGIN")
+                self._load()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _load(self) -> None:
+        connection = self._connection
+        meta = read_meta(connection, ("generation", "store", "sweeps", "pending", "files", "next_vector"))
+        self.generation = int(meta["generation"])
+        self._pending, self._vector_count = meta["pending"], meta["next_vector"]
+        store = meta["store"]
+        self.numbering = f"{store}.{meta['sweeps']}"
+        if self._decoded.store != store:
+            self._decoded = _Decoded(store)
+        files = connection.execute(
+            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE skipped IS NULL ORDER BY path'
+        ).fetchall()
+        if len(files) != meta["files"] or any(check_of(file[:-1]) != file[-1] for file in files):
+            raise Unsound("the files are not as they were written")
+        self.paths: list[str] = [file[0] for file in files]
+        self.languages: list[str] = [file[1] for file in files]
+        firsts = np.array([file[2] for file in files], np.int64)
+        lengths = b"".join([file[3] for file in files])
+        vectors = b"".join([file[4] for file in files])
+        counts = np.array([len(file[3]) for file in files], np.int64) // 2
+        self.n = int(counts.sum())
+        self.lengths: Floats = np.frombuffer(lengths, "<u2").astype(np.float32)
+        self.file_of: Rows = np.repeat(np.arange(len(files), dtype=np.int32), counts)
+        self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
+        if len(self.lengths) != self.n or len(self.vector_of) != self.n:
+            raise Unsound("the files do not add up")
+        totals = np.bincount(self.file_of, self.lengths, len(files))
+        self.file_lengths: Floats = totals.astype(np.float32)
+        within = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.ids: NDArray[np.int64] = np.repeat(firsts, counts) + within
+        self._segments = self._load_segments()
+
+    def _load_segments(self) -> list[_Segment]:
+        first = int(self.ids.min(initial=0))
+        # By id; those of dead chunks, 0 here, take no memory, since the system gives pages only when written.
+        row_after = np.zeros(int(self.ids.max(initial=0)) - first + 1, np.int32)
+        row_after[self.ids - first] = np.arange(1, self.n + 1)
+        segments = []
+        for number, blob, directory in read_segments(self._connection):
+            at = np.frombuffer(blob, "<i4") - np.int64(first)
+            rows = np.full(len(at), -1, np.int32)
+            within = (at >= 0) & (at < len(row_after))
+            rows[within] = row_after[at[within]] - 1
+            segments.append(_Segment(number, rows, first_terms(directory)))
+        # Each living chunk is in one segment.
+        if sum(int((segment.rows >= 0).sum()) for segment in segments) != self.n:
+            raise Unsound("the segments do not add up")
+        return segments
+
+    # -- pins
+
+    @property
+    def indexed_share(self) -> float:
+        """The share of the workspace's files that had been read: below 1 during the first indexing."""
+        wanted = len(self.paths) + self._pending
+        return len(self.paths) / wanted if wanted else 1.0
+
+    def pin(self, generation: int) -> bool:
+        """Whether this still is `generation`, the newest; if so, one more `release` is due."""
+        with self._lock:
+            if self._retired or self.generation != generation:
+                return False
+            self._pins += 1
+            if self._pins == 1:
+                with self._reading():
+                    self._connection.execute("BEGIN")
+                    if _generation(self._connection) != generation:
+                        self.release()
+                        return False
+            return True
+
+    def release(self) -> None:
+        """Ends a use of the snapshot; after the last one nothing more can be loaded from it."""
+        with self._lock:
+            if self._pins:
+                self._pins -= 1
+                if not self._pins:
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                    if self._retired:
+                        self._connection.close()
+
+    def retire(self) -> None:
+        """There is a newer one: close when the last use ends."""
+        with self._lock:
+            self._retired = True
+            if not self._pins:
+                self._connection.close()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for one thread; whatever shows that the database is damaged raises DamagedIndex."""
+        with self._lock:
+            if not self._pins:
+                raise StoreError("this snapshot of the index was released: take another")
+            try:
+                yield self._connection
+            except (
+                sqlite3.Error,
+                zlib.error,
+                ValueError,
+                IndexError,
+                TypeError,
+                OverflowError,
+                Unsound,
+            ) as error:
+                reason = error
+            else:
+                return
+        if isinstance(reason, sqlite3.Error):
+            raised = self._database.explain(reason)
+        else:
+            raised = self._database.damaged(str(reason))
+        if isinstance(raised, DamagedIndex):
+            self._on_damage()
+        raise raised from reason
+
+    # -- words
+
+    def postings(self, terms: Iterable[str]) -> dict[str, tuple[Rows, Floats]]:
+        """For each of `terms` that a living chunk holds: its rows, ascending, and how often each holds it."""
+        wanted = [term for term in dict.fromkeys(terms) if term.isascii() or _is_unicode(term)]
+        with self._reading() as connection:
+            missing = [term for term in wanted if term not in self._postings]
+            loaded = self._load_postings(connection, missing) if missing else {}
+            found = {}
+            for term in wanted:
+                entry = loaded[term] if term in loaded else self._postings[term]
+                if entry is not None:
+                    found[term] = entry
+            self._remember(loaded)
+        return found
+
+    def _load_postings(
+        self, connection: sqlite3.Connection, terms: Sequence[str]
+    ) -> dict[str, tuple[Rows, Floats] | None]:
+        parts: dict[str, list[tuple[Rows, Floats]]] = {}
+        for segment in self._segments:
+            for term, (chunks, tf) in self._decoded.of(connection, segment, terms).items():
+                rows = segment.rows[chunks]
+                alive = rows >= 0
+                if not alive.all():
+                    rows, tf = rows[alive], tf[alive]
+                if rows.size:
+                    parts.setdefault(term, []).append((rows, tf))
+        return {term: _joined(parts[term]) if term in parts else None for term in terms}
+
+    def _remember(self, loaded: dict[str, tuple[Rows, Floats] | None]) -> None:
+        self._postings.update(loaded)
+        self._cached += sum(1 if entry is None else len(entry[0]) for entry in loaded.values())
+        while self._cached > _CACHED_POSTINGS:
+            oldest = next(iter(self._postings))
+            entry = self._postings.pop(oldest)
+            self._cached -= 1 if entry is None else len(entry[0])
+
+    def defining(self, names: Iterable[str]) -> dict[str, Rows]:
+        """The rows that define each of `names`, whole or as the last component; the keys are lower case."""
+        found = self.postings(DEFINES + name.lower() for name in names)
+        return {term.removeprefix(DEFINES): rows for term, (rows, _) in found.items()}
+
+    def names(self, least: int, most: int) -> list[str]:
+        """The names of `least` to `most` characters that chunks define, lower case.
+
+        Some may be of chunks that are gone, some may come twice. A million take 0.2 s.
+        """
+        found: list[str] = []
+        with self._reading() as connection:
+            for segment in self._segments:
+                first = max(0, bisect_right(segment.first_terms, DEFINES) - 1)
+                end = bisect_left(segment.first_terms, chr(ord(DEFINES) + 1))
+                ids = block_id(segment.id, first), block_id(segment.id, end)
+                rows = connection.execute(
+                    "SELECT data FROM postings WHERE id >= ? AND id < ? ORDER BY id", ids
+                )
+                blocks = [decode_terms(row[0]) for row in rows]
+                if [terms[0] for terms in blocks] != segment.first_terms[first:end]:
+                    raise Unsound("the postings are not where they were written")
+                found += [
+                    term[len(DEFINES) :]
+                    for terms in blocks
+                    for term in terms
+                    if least < len(term) <= most + 1 and term.startswith(DEFINES)
+                ]
+        return found
+
+    # -- vectors
+
+    @property
+    def exits(self) -> NDArray[np.uint8]:
+        """The exit at which the vector of each row was made."""
+        if self._exits is None:
+            exits = self._exits_by_number()
+            with self._reading():
+                self._exits = exits[self.vector_of]
+        return self._exits
+
+    def _exits_by_number(self) -> NDArray[np.uint8]:
+        with self._reading() as connection:
+            if self._vector_exits is None:
+                self._vector_exits = read_exits(connection, self._vector_count)
+            return self._vector_exits
+
+    def quantised(self) -> Quantised:
+        """All vectors by number, those that no living chunk refers to any more included."""
+        if self._matrix is None:
+            exits = self._exits_by_number() if self._earlier else None
+            with self._reading() as connection:
+                matrix = None
+                if exits is not None and self._earlier is not None:
+                    older, before = self._earlier
+                    matrix = older.renewed(connection, self.numbering, before, exits)
+                if matrix is None:
+                    matrix = Matrix.load(
+                        connection, self._database.dimension, self.numbering, self._vector_count
+                    )
+                self._matrix, self._earlier = matrix, None
+        return self._matrix.vectors
+
+    def _known_vectors(self) -> tuple[Matrix, NDArray[np.uint8]] | None:
+        """What a later snapshot can begin with: vectors, and the exits at which they were made."""
+        matrix, exits = self._matrix, self._vector_exits
+        return self._earlier if matrix is None or exits is None else (matrix, exits)
+
+    def nearest(self, query: Floats, k: int, rows: Rows | None = None) -> tuple[Rows, Floats]:
+        """The `k` rows, of `rows` if given, with the greatest cosines to `query`, best first."""
+        if rows is None:
+            neighbours = self._neighbours(self)
+            found = None if neighbours is None else neighbours.nearest(self, _float32(query), k)
+            if found is not None:
+                return found
+            cosines = self._all_cosines(query)
+            best = top(cosines, k)
+            return best, cosines[best]
+        rows = np.asarray(rows, np.int32)
+        cosines = self.cosines(query, rows)
+        best = top(cosines, k)
+        return rows[best], cosines[best]
+
+    def cosines(self, query: Floats, rows: Rows) -> Floats:
+        """The cosine of `query` with each of `rows`."""
+        if len(rows) > _GATHER_SHARE * self.n:
+            return self._all_cosines(query)[rows]
+        return self.quantised().cosines(query, self.vector_of[rows])
+
+    def _all_cosines(self, query: Floats) -> Floats:
+        return self.quantised().cosines(query)[self.vector_of]
+
+    def vectors(self, rows: Rows) -> Floats:
+        """The vectors of `rows`, of unit length (or zero for a chunk without words)."""
+        return self.quantised().decode(self.vector_of[rows])
+
+    def vector_numbers(self, digests: Iterable[bytes]) -> dict[bytes, int]:
+        """The numbers of the vectors that stand for texts with these digests, of those that there are."""
+        from modstar_lsp.index.vectors.table import numbers_of  # only unsaved documents ask for them
+
+        with self._reading() as connection:
+            return numbers_of(connection, digests)
+
+    # -- files and chunks
+
+    def digest(self, path: str) -> bytes:
+        """The digest of the text that the file `path` had when it was read, b"" when it is not indexed."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT digest FROM files WHERE path = ? AND skipped IS NULL", (path,)
+            ).fetchone()
+        return b"" if row is None else row[0]
+
+    def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
+        """What is known about each of `rows`, in their order."""
+        wanted = [int(row) for row in rows]
+        ids, files = self.ids[wanted].tolist(), self.file_of[wanted].tolist()
+        details: dict[int, tuple[int, int, int, int, str, str, str | None, bytes, bytes]] = {}
+        pending = iter(dict.fromkeys(ids))
+        with self._reading() as connection:
+            while some := list(islice(pending, _PARAMETERS)):
+                marks = ",".join("?" * len(some))
+                for detail in connection.execute(
+                    "SELECT id, start_line, end_line, kind, name, scope, symbols, symbol_lines, pieces, "
+                    f'"check" FROM chunks WHERE id IN ({marks})',
+                    some,
+                ):
+                    if check_of(detail[:-1]) != detail[-1]:
+                        raise Unsound("a chunk is not as it was written")
+                    details[detail[0]] = detail[:-1]
+            if len(details) < len(set(ids)):
+                raise Unsound("chunks are missing")
+        result = []
+        for identity, file in zip(ids, files, strict=True):
+            _, start_line, end_line, kind, name, scope, symbols, lines, pieces = details[identity]
+            result.append(
+                StoredChunk(
+                    self.paths[file],
+                    self.languages[file],
+                    start_line,
+                    end_line,
+                    KINDS[kind],
+                    name,
+                    scope,
+                    stored_symbols(name, symbols),
+                    lines,
+                    pieces,
+                )
+            )
+        return result
+
+
+def _read_postings(
+    connection: sqlite3.Connection, segment: _Segment, terms: Sequence[str]
+) -> dict[str, tuple[Rows, Floats]]:
+    by_block: dict[int, list[str]] = {}
+    for term in terms:
+        position = bisect_right(segment.first_terms, term) - 1
+        if position >= 0:
+            by_block.setdefault(position, []).append(term)
+    found = {}
+    for position, some in by_block.items():
+        (data,) = connection.execute(
+            "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
+        ).fetchone()
+        block = decode(data)
+        if block.terms[0] != segment.first_terms[position]:
+            raise Unsound("the postings are not where they were written")
+        for term in some:
+            at = bisect_left(block.terms, term)
+            if at < len(block.terms) and block.terms[at] == term:
+                part = slice(int(block.starts[at]), int(block.starts[at + 1]))
+                found[term] = block.chunks[part].astype(np.int32), block.counts[part].astype(np.float32)
+    return found
+
+
+def _joined(parts: list[tuple[Rows, Floats]]) -> tuple[Rows, Floats]:
+    rows = np.concatenate([part[0] for part in parts]) if len(parts) > 1 else parts[0][0]
+    tf = np.concatenate([part[1] for part in parts]) if len(parts) > 1 else parts[0][1]
+    if not (rows[1:] > rows[:-1]).all():
+        order = np.argsort(rows, kind="stable")
+        rows, tf = rows[order], tf[order]
+    return rows, tf
+
+
+def _is_unicode(term: str) -> bool:
+    """False for what a terminal or an editor could not decode; SQLite takes none of it."""
+    try:
+        term.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _float32(query: Floats) -> Floats:
+    return np.ascontiguousarray(query, np.float32)
+
+
+def _generation(connection: sqlite3.Connection) -> int:
+    return int(read_meta(connection, ["generation"])["generation"])

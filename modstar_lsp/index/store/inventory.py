@@ -1,0 +1,102 @@
+"""The indexes that there are: whose each is, how large, when it was last used, and removing one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from modstar_lsp.errors import StoreError
+from modstar_lsp.index.store.database import DEEPEN_LOCK, WRITER_LOCK, format_of
+from modstar_lsp.index.store.location import index_folder, indexes_folder
+from modstar_lsp.index.store.lock import FileLock
+
+#: "gone": its folder is no longer there.  "unknown": it does not say, or not credibly, whose it is.
+State = Literal["there", "gone", "unknown"]
+# The databases of all versions and models.
+_DATABASES = "index-*.sqlite"
+# Everything that an index consists of; in its folder nothing else is touched.
+_PATTERNS = (f"{_DATABASES}*", "graph-*.bin*", DEEPEN_LOCK, WRITER_LOCK)
+
+
+class KnownIndex(NamedTuple):
+    """An index on disk. folder: its own.  root: of the sources.  used: seconds since 1970 of the last use."""
+
+    folder: Path
+    root: Path
+    state: State
+    files: int
+    bytes: int
+    used: float
+
+
+def has_index(root: Path, base: Path | None = None) -> bool:
+    """Whether an index of exactly this folder was ever made, with whatever model."""
+    return any(index_folder(root, base).glob(_DATABASES))
+
+
+def known_indexes(base: Path | None = None) -> Sequence[KnownIndex]:
+    """All indexes below `base` (None: the user's cache directory), the last used first."""
+    try:
+        folders = [folder for folder in indexes_folder(base).iterdir() if any(folder.glob(_DATABASES))]
+    except OSError:  # nothing was ever indexed, or nothing may be seen
+        return []
+    return sorted((_described(folder) for folder in folders), key=lambda known: (-known.used, known.root))
+
+
+def remove_index(known: KnownIndex) -> None:
+    """Deletes an index. Raises StoreError when it is in use, or cannot be deleted."""
+    try:
+        with FileLock(known.folder / WRITER_LOCK) as lock:
+            if not lock.acquire(0):
+                raise StoreError(f"{known.folder} is being written: try again when that is done")
+            for pattern in _PATTERNS:
+                for file in known.folder.glob(pattern):
+                    if file.name != WRITER_LOCK:
+                        file.unlink(missing_ok=True)
+        (known.folder / WRITER_LOCK).unlink(missing_ok=True)
+        known.folder.rmdir()
+    except OSError as error:
+        raise StoreError(f"cannot remove {known.folder} ({error.strerror})") from None
+
+
+def _described(folder: Path) -> KnownIndex:
+    before = folder.stat()
+    size = 0
+    for file in folder.iterdir():
+        with suppress(OSError):
+            size += file.lstat().st_size
+    # Of several models' the one that was written last.
+    newest = max(folder.glob(_DATABASES), key=lambda file: (format_of(file.name), file.stat().st_mtime_ns))
+    root, files = _contents(newest)
+    with suppress(OSError):  # looking is no use, and SQLite makes and removes files when it looks
+        os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    state: State = "unknown"
+    if root and index_folder(Path(root), folder.parent).name == folder.name:
+        state = "gone" if _is_gone(root) else "there"
+    return KnownIndex(folder, Path(root), state, files, size, before.st_mtime)
+
+
+def _contents(file: Path) -> tuple[str, int]:
+    """(whose it is, number of files); ("", 0) for one that cannot be read."""
+    try:
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as connection:
+            root = connection.execute("SELECT value FROM meta WHERE key = 'root'").fetchone()
+            files = connection.execute("SELECT count(*) FROM files WHERE skipped IS NULL").fetchone()
+    except sqlite3.Error:
+        return "", 0
+    return (str(root[0]) if root else ""), int(files[0])
+
+
+def _is_gone(root: str) -> bool:
+    try:
+        return not stat.S_ISDIR(Path(root).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # there, and forbidden
+        return False

@@ -1,0 +1,1 @@
+"""Which words a chunk holds, and the postings that find a term without reading all the others."""

@@ -1,0 +1,196 @@
+"""Brings the index up to date with the files: compare by stat, then by digest, and read only what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modstar_lsp.index.records import Cancelled, Job, OnProgress, Progress, RefreshReport
+from modstar_lsp.index.store.database import WRITER_LOCK, Database, KnownFile, counters, known_files
+from modstar_lsp.index.store.lock import FileLock
+
+if TYPE_CHECKING:
+    from modstar_lsp.encoder import Encoder
+    from modstar_lsp.files import SourceFile, Walk
+    from modstar_lsp.index.writing.workers import WorkerPool
+    from modstar_lsp.index.writing.writer import Writer
+
+# Chunks per commit. A first indexing shows its results this often, about once a second per process.
+COMMIT_CHUNKS = 2_000
+# The first commit comes after this many seconds: nothing at all is found before it. A small workspace is
+# done by then, and saves the second commit (6 % of its first answer).
+_FIRST_COMMIT_SECONDS = 0.5
+
+# Of the time that a first indexing takes; the last commit and what is made tidy then take the rest.
+_READING_SHARE = 0.92
+# Opening a file costs as much as so many bytes of it.
+_BYTES_A_FILE = 1_000
+
+_UNSTORABLE_NAME = "its name is not valid Unicode"
+
+
+class _Difference(NamedTuple):
+    jobs: list[Job]
+    removed: list[str]
+
+
+def refresh(
+    database: Database,
+    root: Path,
+    encoder: Encoder,
+    walk: Walk,
+    *,
+    progress: OnProgress | None,
+    cancelled: Cancelled | None,
+    borrow_from: Sequence[Path],
+    wait: float,
+    workers: int | None,
+) -> RefreshReport:
+    """See Index.refresh."""
+    begin = time.perf_counter()
+    files, unstorable = _storable(walk.files)
+    with database.reading() as connection:
+        known = known_files(connection)
+        generation = counters(connection)["generation"]
+    if not _differs(files, known):
+        return _report(walk, unstorable, known, begin)
+
+    # Only now, here and below: a query that finds nothing to do should not load what reads and writes.
+    from modstar_lsp.index.writing.workers import WorkerPool, batches, workers_for
+
+    with FileLock(database.folder / WRITER_LOCK) as lock:
+        if not lock.acquire(wait, cancelled):
+            with database.reading() as connection:
+                known = known_files(connection)
+            return _report(walk, unstorable, known, begin, complete=not _differs(files, known))
+        with database.writing() as connection:
+            if counters(connection)["generation"] != generation:
+                known = known_files(connection)
+            difference = _difference(files, known)
+            if workers is None:
+                workers = workers_for(difference.jobs)
+            with WorkerPool(root, encoder, batches(difference.jobs, workers), workers) as pool:
+                from modstar_lsp.index.vectors.borrowed import BorrowedVectors
+                from modstar_lsp.index.writing.writer import Writer
+
+                borrowed = BorrowedVectors(borrow_from, encoder.bundle.digest, database.dimension)
+                try:
+                    writer = Writer(connection, database.dimension, known, borrowed)
+                    added = sum(job.path not in known for job in difference.jobs)
+                    changed, complete = _update(writer, pool, difference, progress, cancelled)
+                finally:
+                    borrowed.close()
+    removed = len(difference.removed)
+    return _report(walk, unstorable, writer.known, begin, added, changed, removed, complete)
+
+
+def _weight(job: Job) -> int:
+    return job.size + _BYTES_A_FILE
+
+
+def pending(database: Database, walk: Walk) -> int:
+    """See Index.pending."""
+    with database.reading() as connection:
+        known = known_files(connection)
+    difference = _difference(_storable(walk.files)[0], known)
+    return len(difference.jobs) + len(difference.removed)
+
+
+def _update(
+    writer: Writer,
+    pool: WorkerPool,
+    difference: _Difference,
+    progress: OnProgress | None,
+    cancelled: Cancelled | None,
+) -> tuple[int, bool]:
+    """(files that had changed, whether all was done)."""
+    writer.remove(difference.removed)
+    total, done, changed = len(difference.jobs), 0, 0
+    volume, read = sum(map(_weight, difference.jobs)), 0
+    known = set(writer.known)
+    begin = time.perf_counter()
+    nothing_yet = not known
+    complete = True
+    for analysis in pool.run(writer.is_known):
+        writer.add(analysis)
+        changed += sum(file.chunks is not None and file.job.path in known for file in analysis.files)
+        done += len(analysis.files)
+        if progress is not None and analysis.files:
+            read += sum(_weight(file.job) for file in analysis.files)
+            part = _READING_SHARE * read / volume
+            progress(Progress("index", done, total, analysis.files[-1].job.path, part))
+        if cancelled is not None and cancelled():
+            complete = done == total
+            break
+        early = nothing_yet and time.perf_counter() - begin > _FIRST_COMMIT_SECONDS
+        if (early or writer.chunks >= COMMIT_CHUNKS) and done < total:
+            writer.commit(last=False, unread=total - done)
+            nothing_yet = False
+    writer.commit(last=True, unread=total - done)
+    return changed, complete
+
+
+def _storable(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]:
+    """(files whose path a database can hold, the other paths)."""
+    good, bad = [], []
+    for file in files:
+        if not file.path.isascii():
+            try:
+                file.path.encode()
+            except UnicodeEncodeError:
+                bad.append(file.path)
+                continue
+        good.append(file)
+    return good, bad
+
+
+def _differs(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> bool:
+    if len(files) != len(known):
+        return True
+    return any(not _is_same(file, known.get(file.path)) for file in files)
+
+
+def _is_same(file: SourceFile, known: KnownFile | None) -> bool:
+    """Whether the file cannot have changed. The ctime counts too: `cp -p` and `rsync -t` set the mtime."""
+    return known is not None and (file.size, file.mtime_ns, file.ctime_ns) == known.stat
+
+
+def _difference(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> _Difference:
+    present = {file.path for file in files}
+    jobs = []
+    for file in files:
+        before = known.get(file.path)
+        if not _is_same(file, before):
+            digest = before.digest if before is not None and not before.skipped else b""
+            jobs.append(Job(file.path, file.size, file.mtime_ns, file.ctime_ns, digest))
+    return _Difference(jobs, sorted(path for path in known if path not in present))
+
+
+def _report(
+    walk: Walk,
+    unstorable: Sequence[str],
+    known: dict[str, KnownFile],
+    begin: float,
+    added: int = 0,
+    changed: int = 0,
+    removed: int = 0,
+    complete: bool = True,
+) -> RefreshReport:
+    from modstar_lsp.files import Skipped
+
+    skipped = [*walk.skipped]
+    skipped.extend(Skipped(path, _UNSTORABLE_NAME) for path in unstorable)
+    skipped.extend(Skipped(path, file.skipped) for path, file in known.items() if file.skipped)
+    readable = [file for file in known.values() if not file.skipped]
+    return RefreshReport(
+        files=len(readable),
+        chunks=sum(file.chunks for file in readable),
+        added=added,
+        changed=changed,
+        removed=removed,
+        skipped=tuple(skipped),
+        seconds=time.perf_counter() - begin,
+        complete=complete,
+    )

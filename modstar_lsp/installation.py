@@ -1,0 +1,47 @@
+"""How modstar is installed: the one place that says it. Every page, client and message says the same.
+
+By path, and never by name: modstar is on no package registry, where anybody could take the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: Installs the commands and the language server. The folder is a clone; the file of a wheel will do.
+INSTALL = "pip install ~/src/modstar"
+#: Adds the index of nearest neighbours, which is source alone and needs a C++ compiler.
+INSTALL_HNSWLIB = 'pip install "hnswlib>=0.8,<0.9"'
+
+
+def packages_missing(error: ImportError) -> str:
+    """One line for the user when something that modstar needs cannot be imported."""
+    return advice(missing_packages() or [error.name or str(error)])
+
+
+def advice(missing: Sequence[str]) -> str:
+    """One line on packages that are missing, and what to do."""
+    return (
+        f"packages that modstar needs are missing ({', '.join(missing)}): run {INSTALL}, "
+        "your clone or a wheel's file in its place"
+    )
+
+
+def missing_packages() -> list[str]:
+    """The packages that are required and not installed, as far as the installation can tell."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    missing = []
+    try:
+        required = requires("modstar") or []
+    except PackageNotFoundError:  # the sources alone, on Python's path
+        return []
+    for requirement in required:
+        name = re.match(r"[\w.-]+", requirement)
+        if name is None or "extra ==" in requirement:
+            continue
+        try:
+            version(name[0])
+        except PackageNotFoundError:
+            missing.append(name[0])
+    return missing

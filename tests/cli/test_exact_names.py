@@ -1,0 +1,119 @@
+"""A name typed exactly is found, on its own line: grep's promise, kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Shell, make_shell, write_files
+
+NEIGHBOURS = {
+    "p.py": '''\
+def from_json(text):
+    """What to_json gave, read again."""
+    return text
+
+
+def to_json(value):
+    return str(value)
+
+
+def before_request(handler):
+    return handler
+
+
+def after_request(handler):
+    return handler
+''',
+    "q.ts": """\
+export class Panel {
+  open() { return 1 }
+  isOpen() { return this.state }
+  onOpen() { return 2 }
+  canEdit() { return true }
+  edit() { return 3 }
+}
+""",
+    "results.py": '''\
+class ResultSet:
+    """A collection of results.
+
+    results (list): what is in the ResultSet.
+    """
+
+    def results(self):
+        return self._results
+''',
+    "range.rb": """\
+class Range
+  def empty?
+    first > last
+  end
+
+  def empty!
+    clear
+  end
+
+  def exclude_end?
+    @open
+  end
+end
+""",
+    "errors.rb": "class Errors < Hash\n  def on(name)\n    self[name]\n  end\nend\n",
+    "model.rb": "class Model\n  def errors\n    @errors ||= Errors.new\n  end\nend\n",
+    "handles.py": "class Console:\n"
+    + "".join(f"    def part_{n}(self):\n        return self._prev_handles, {n}\n\n" for n in range(30)),
+    "deploy.sh": '#!/bin/sh\nexport CREATE_UNICODE_ENVIRONMENT=1\nrun "$CREATE_UNICODE_ENVIRONMENT"\n',
+    "notes.py": 'def reset(account):\n    """Письмо о восстановлении пароля."""\n    return account\n',
+}
+
+
+@pytest.fixture(scope="module")
+def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    base = tmp_path_factory.mktemp("names")
+    return make_shell(base, write_files(base / "project", NEIGHBOURS))
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("to_json", "p.py:6"),
+        ("from_json", "p.py:1"),
+        ("before_request", "p.py:10"),
+        ("after_request", "p.py:14"),
+        ("to json", "p.py:6"),
+        ("open", "q.ts:2"),
+        ("isOpen", "q.ts:3"),
+        ("canEdit", "q.ts:5"),
+        ("edit", "q.ts:6"),
+        ("ResultSet", "results.py:1"),
+        ("resultset", "results.py:1"),
+        ("exclude_end", "range.rb:10"),
+        ("exclude_end?", "range.rb:10"),
+        ("errors", "model.rb:2"),
+        ("Errors", "errors.rb:1"),
+    ],
+)
+def test_a_name_leads_to_its_own_definition_among_its_neighbours(
+    neighbours: Shell, name: str, place: str
+) -> None:
+    assert neighbours.query(name).places[0] == place
+
+
+def test_an_identifier_that_nothing_defines_is_found_where_it_is_used(neighbours: Shell) -> None:
+    answer = neighbours.query("CREATE_UNICODE_ENVIRONMENT")
+    assert answer.status == 0
+    assert answer.places[0].startswith("deploy.sh:")
+
+
+def test_an_identifier_with_an_underscore_before_it_is_found_in_the_many_places_that_use_it(
+    neighbours: Shell,
+) -> None:
+    answer = neighbours.query("_prev_handles")
+    assert answer.status == 0
+    assert answer.places[0].startswith("handles.py:")
+
+
+def test_words_that_stand_together_in_one_place_are_never_no_match(neighbours: Shell) -> None:
+    answer = neighbours.query("восстановлении пароля")
+    assert answer.status == 0
+    assert answer.places[0].startswith("notes.py:")

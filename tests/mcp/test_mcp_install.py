@@ -1,0 +1,117 @@
+"""Installing adds a few characters, uninstalling takes back exactly those, and nobody's file is ever lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modstar_lsp.mcp.install import NotOurs, clients, installed, uninstalled
+
+CLIENTS = clients("modstar")
+JSON = [name for name in CLIENTS if name != "codex"]
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    name=st.sampled_from(JSON),
+    rest=st.dictionaries(st.text(), VALUES, max_size=3),
+    servers=st.none() | st.dictionaries(st.text(min_size=1), VALUES, max_size=3),
+    indent=st.none() | st.integers(0, 4),
+    windows=st.booleans(),
+)
+def test_any_file_has_the_server_after_installing_and_is_itself_again_after_uninstalling(
+    name: str, rest: dict[str, Any], servers: dict[str, Any] | None, indent: int | None, windows: bool
+) -> None:
+    client = CLIENTS[name]
+    rest.pop(client.section, None)
+    (servers or {}).pop("modstar", None)
+    known = rest if servers is None else {**rest, client.section: servers}
+    before = json.dumps(known, indent=indent) + "\n"
+    before = before.replace("\n", "\r\n") if windows else before
+    after = installed(before, client)
+    assert json.loads(after) == {**known, client.section: {**(servers or {}), "modstar": client.entry}}
+    assert installed(after, client) == after
+    assert uninstalled(after, client) == before
+    assert uninstalled(before, client) == before
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_file_that_was_made_is_removed_again(name: str) -> None:
+    assert uninstalled(installed(None, CLIENTS[name]), CLIENTS[name]) is None
+
+
+def test_toml_is_added_to_and_taken_back() -> None:
+    before = 'model = "o"\n\n[mcp_servers.other]\ncommand = "other"\n'
+    after = installed(before, CLIENTS["codex"])
+    assert after.startswith(before) and after.endswith(
+        '\n[mcp_servers.modstar]\ncommand = "modstar"\nargs = ["mcp"]\n'
+    )
+    assert installed(after, CLIENTS["codex"]) == after
+    assert uninstalled(after, CLIENTS["codex"]) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{\n  // mine\n  "a": 1\n}\n', "{broken", "[]", '{"mcpServers": 5}', '{"mcpServers": {"modstar": {}}}'],
+)
+def test_a_file_with_comments_that_is_broken_or_has_another_is_left(text: str) -> None:
+    with pytest.raises(NotOurs, match="paste"):
+        installed(text, CLIENTS["claude-code"])
+
+
+def test_an_entry_that_its_owner_changed_is_not_taken_out() -> None:
+    after = installed("{}", CLIENTS["claude-code"]).replace('"mcp"]', '"mcp", "src"]')
+    with pytest.raises(NotOurs, match="by hand"):
+        uninstalled(after, CLIENTS["claude-code"])
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "modstar_lsp", *words],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder)},
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_command_installs_once_shows_first_and_takes_back(tmp_path: Path, name: str) -> None:
+    file = tmp_path / CLIENTS[name].file.removeprefix("~/")
+    shown = command(tmp_path, "install", "--dry-run", name)
+    assert shown.returncode == 0 and "+" in shown.stdout and not file.exists()
+    assert command(tmp_path, "install", name).returncode == 0
+    made = file.read_bytes()
+    assert "nothing to change" in command(tmp_path, "install", name).stdout
+    assert file.read_bytes() == made and b"modstar" in made
+    assert command(tmp_path, "uninstall", name).returncode == 0
+    assert not file.exists()
+
+
+def test_a_file_with_comments_stays_and_one_line_says_what_to_paste(tmp_path: Path) -> None:
+    file = tmp_path / "opencode.json"
+    file.write_text('{\n  // mine\n  "theme": "dark"\n}\n')
+    before = file.read_bytes()
+    done = command(tmp_path, "install", "opencode")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert 'paste into its mcp: "modstar": {' in done.stderr and file.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [(), ("emacs",), ("zed", "cursor")])
+def test_an_unknown_client_is_told_which_there_are(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = command(tmp_path, "install", *words)
+    assert done.returncode == 2 and "claude-code, codex" in done.stderr and done.stderr.count("\n") == 1

@@ -1,0 +1,61 @@
+"""A name with a typing error is answered with the name that was meant."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modstar_lsp.search import Options
+from modstar_lsp.search.suggest import slips
+from modstar_lsp.workspace import Workspace
+
+NAMES = st.from_regex("[a-z_]{4,16}", fullmatch=True)
+
+
+@given(NAMES, st.data())
+def test_a_name_is_found_by_any_one_slip(name: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(name) - 1))
+    letter = data.draw(st.sampled_from("abcxyz_"))
+    slip = data.draw(
+        st.sampled_from(
+            [
+                name[:at] + name[at + 1 :],
+                name[:at] + letter + name[at:],
+                name[:at] + letter + name[at + 1 :],
+                name[:at] + name[at : at + 2][::-1] + name[at + 2 :],
+            ]
+        )
+    )
+    others = ["".join(random.Random(n).choices("qwertuiop", k=12)) for n in range(20)]
+    assert slips(slip, [*others, name]) == ([name] if slip != name else [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("verify_pasword", "verify_password"),
+        ("AccountStor", "AccountStore"),
+        ("totalPirce", "totalPrice"),
+        ("SumOfLnes", "SumOfLines"),
+        ("AccountStore.verify_passwrod", "verify_password"),
+        ("resume_uplaod", "resume_upload"),
+    ],
+)
+def test_the_name_that_was_meant_is_told_as_it_is_written(
+    workspace: Workspace, asked: str, meant: str
+) -> None:
+    results = workspace.search(asked, Options(min_score=1.0))
+    assert not results.hits
+    assert results.did_you_mean == meant
+
+
+@pytest.mark.parametrize("asked", ["verify_password", "wholly_unrelated_name", "password of a user", "up"])
+def test_nothing_is_made_up(workspace: Workspace, asked: str) -> None:
+    assert workspace.search(asked, Options(min_score=1.0)).did_you_mean == ""
+
+
+def test_it_is_told_when_nothing_good_was_found(workspace: Workspace) -> None:
+    assert workspace.search("parse_json").did_you_mean == ""

@@ -1,0 +1,52 @@
+"""What strangers find beside the code says the same as the code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import modstar_lsp
+
+ROOT = Path(__file__).resolve().parent.parent
+LIGHT = (ROOT / "tests/runtime.txt").read_text("utf-8").split()
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+
+
+def test_the_light_tests_are_all_tests_of_the_runtime() -> None:
+    packages = {folder.name for folder in (ROOT / "modstar_lsp").iterdir() if folder.is_dir()}
+    wanted = {f"tests/{name}" for name in packages if list((ROOT / "tests" / name).glob("**/test_*.py"))}
+    wanted |= {f"tests/{file.name}" for file in (ROOT / "tests").glob("test_*.py")}
+    assert {entry for entry in LIGHT if not entry.startswith("--")} == wanted
+
+
+def test_what_the_light_tests_leave_out_is_there_and_needs_torch() -> None:
+    for entry in LIGHT:
+        if entry.startswith("--"):
+            assert "torch" in (ROOT / entry.removeprefix("--ignore=")).read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", ["pyproject.toml", ".github/workflows/tests.yml"])
+def test_every_version_of_python_that_is_promised_is_tried(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    pattern = r"Python :: (3\.\d+)" if page == "pyproject.toml" else r'"(3\.\d+)"'
+    assert set(PYTHONS) == set(re.findall(pattern, text))
+    assert f'requires-python = ">={PYTHONS[0]}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert ".".join(map(str, sys.version_info[:2])) in PYTHONS, "say that this one is tried, too"
+
+
+def test_the_version_to_cite_is_the_version() -> None:
+    cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    assert cited == [modstar_lsp.__version__]
+
+
+def test_only_a_tag_publishes() -> None:
+    release = (ROOT / ".github/workflows/release.yml").read_text("utf-8")
+    assert re.search(r'^on:\n  push:\n    tags: \["v\*"\]\n\n', release, re.MULTILINE)
+    publish = release.partition("\n  publish:\n")[2].partition("\n  announce:\n")[0]
+    assert "if: startsWith(github.ref, 'refs/tags/v')" in publish
+    assert "id-token: write" in publish and release.count("id-token") == 1
+    others = [file for file in (ROOT / ".github/workflows").iterdir() if file.name != "release.yml"]
+    assert others and not any("pypi-publish" in file.read_text("utf-8") for file in others)

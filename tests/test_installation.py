@@ -1,0 +1,196 @@
+"""The one install command works from a clone, needs no compiler, and is what every page and client says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modstar_lsp.installation import INSTALL, INSTALL_HNSWLIB
+from tests.test_startup import NUMPY
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT = 600
+
+
+def told_commands() -> list[tuple[str, str]]:
+    """(file, command) for every `pip install` and the like in the project's texts and programs."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=TIMEOUT
+    )
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        file = ROOT / name
+        if name.startswith(("bench/results/", "train/records/", "tests/")) or not file.is_file():
+            continue  # what was once run, and what stands for any text
+        try:
+            text = file.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        for told in re.finditer(r"\b(?:pipx? install|uvx|uv tool install|uv pip install) [^\n`;|]*", text):
+            found.append((name, told[0]))
+    return found
+
+
+def wanted(command: str) -> list[str]:
+    """What a command installs."""
+    words = [word.strip("'\"\\,.)(") for word in command.split()]
+    words = words[words.index("install") + 1 if "install" in words else 1 :]
+    for end in ("&&", "#"):
+        words = words[: words.index(end)] if end in words else words
+    return words
+
+
+def test_every_text_installs_modstar_by_its_path_and_never_by_its_name() -> None:
+    told = told_commands()
+    assert len(told) > 15
+    wrong = [
+        (file, command)
+        for file, command in told
+        for word in wanted(command)
+        if "modstar" in word
+        and word != INSTALL.split()[-1]
+        and not re.fullmatch(r".*/modstar-\S*\.whl", word)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/editors/install.md",
+        "docs/editors/emacs.md",
+        "docs/editors/helix.md",
+        "docs/editors/neovim.md",
+        "editors/emacs/modstar.el",
+        "editors/nvim/doc/modstar.txt",
+        "editors/nvim/lua/modstar/client.lua",
+        "editors/vscode/README.md",
+        "editors/vscode/media/install.md",
+        "editors/vscode/src/lookup.ts",
+    ],
+)
+def test_every_page_and_client_says_the_command(page: str) -> None:
+    assert INSTALL in (ROOT / page).read_text("utf-8")
+
+
+def test_the_optional_package_is_asked_for_within_the_bounds_of_the_project() -> None:
+    (bounds,) = re.findall(r'^ann = \["(.*)"\]$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert f'pip install "{bounds}"' == INSTALL_HNSWLIB
+    assert INSTALL_HNSWLIB in (ROOT / "docs/editors/install.md").read_text("utf-8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no variable says which folder is the cache")
+def test_all_that_is_left_behind_lies_in_the_cache_folder(tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("home", "project", "temporary")}
+    for place in places.values():
+        place.mkdir()
+    (places["project"] / "scale.py").write_text("def weigh_parcel(parcel):\n    return parcel.mass\n")
+    environment = {**os.environ, "HOME": str(places["home"]), "TMPDIR": str(places["temporary"])}
+    environment.pop("XDG_CACHE_HOME", None)
+    python = [sys.executable, "-m"]
+    for command in (
+        ["modstar_lsp.cli.query", "weigh a parcel", "--exit", "4"],
+        ["modstar_lsp.cli.index", "--status"],
+        ["modstar_lsp.server", "--check"],
+    ):
+        subprocess.run(
+            [*python, *command], cwd=places["project"], env=environment, check=True, timeout=TIMEOUT
+        )
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if not file.is_dir()}
+    assert {file for file in left if not file.startswith("home/.cache/modstar/project-")} == {
+        "project/scale.py"
+    }
+
+
+class Bare:
+    """A new environment with pip alone, a home folder with a clone in it, and no compiler."""
+
+    def __init__(self, base: Path) -> None:
+        self.home = base / "home"
+        clone = self.home / "src" / "modstar"
+        for name in ("modstar_lsp", "pyproject.toml", "README.md", "LICENSE"):
+            source, target = ROOT / name, clone / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        subprocess.run([sys.executable, "-m", "venv", str(base / "venv")], check=True, timeout=TIMEOUT)
+        self.programs = base / "venv" / ("Scripts" if os.name == "nt" else "bin")
+        cache = subprocess.run(
+            [sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, timeout=TIMEOUT
+        )
+        self.environment = {
+            **os.environ,
+            "HOME": str(self.home),
+            "USERPROFILE": str(self.home),
+            "XDG_CACHE_HOME": str(base / "cache"),
+            "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
+            "PIP_CACHE_DIR": cache.stdout.strip(),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "CC": "no-compiler-here",
+            "CXX": "no-compiler-here",
+        }
+        self.environment.pop("PYTHONPATH", None)
+
+    def run(self, command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run it as a person would, in a shell."""
+        return subprocess.run(
+            command,
+            shell=True,
+            cwd=cwd or self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
+    """The environment after the one command."""
+    bare = Bare(tmp_path_factory.mktemp("bare"))
+    # Only a shell of POSIX knows the tilde; the pages tell Windows to write the path in full.
+    command = INSTALL if os.name == "posix" else INSTALL.replace("~", str(bare.home))
+    installed = bare.run(command)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    return bare
+
+
+def test_after_the_one_command_everything_works(bare: Bare, tmp_path: Path) -> None:
+    checked = bare.run("modstar-lsp --check")
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
+    assert ": ready; " in checked.stdout
+    (tmp_path / "scale.py").write_text("def weigh_parcel(parcel):\n    return parcel.mass\n")
+    found = bare.run('modstar-query "weigh a parcel"', cwd=tmp_path)
+    assert found.returncode == 0 and "weigh_parcel" in found.stdout, found.stderr
+    assert bare.run("pip check").returncode == 0
+
+
+def test_nothing_that_a_bare_install_brings_is_of_the_training_stack(bare: Bare) -> None:
+    listed = bare.run("pip list --format=freeze").stdout.lower()
+    assert "pygls==" in listed
+    assert not re.search(r"^(torch|transformers|optimum|onnx|hnswlib)==", listed, re.MULTILINE)
+
+
+def test_the_newest_numpy_is_whole_without_its_docstrings(bare: Bare) -> None:
+    (bare.home / "plain.py").write_text(NUMPY)
+    (bare.home / "hastened.py").write_text(
+        "from modstar_lsp.startup import hasten_numpy; hasten_numpy()" + NUMPY
+    )
+    plain, hastened = bare.run("python plain.py"), bare.run("python hastened.py")
+    assert '"documented": true' in plain.stdout, plain.stderr
+    assert hastened.stdout == plain.stdout.replace('"documented": true', '"documented": false')
+
+
+def test_a_package_taken_away_is_named_by_the_check(bare: Bare) -> None:
+    assert bare.run("pip uninstall -y psutil").returncode == 0
+    checked = bare.run("modstar-lsp --check")
+    assert checked.returncode == 2
+    assert "packages that modstar needs are missing (psutil)" in checked.stderr
