@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.editors.nvim.neovim_process import QUICKFIX, Start, lua_list, until
+from tests.editors.nvim.neovim_process import ENABLE, QUICKFIX, Start, lua_list, until
 
 RETRY = "retry failed uploads, waiting longer each time"
+
+
+def all_hits(command: list[str]) -> str:
+    """What an init.lua says to see unlikely hits too: a list as long, whatever the ranking does."""
+    settings = "settings = { modstar = { search = { minScore = 0 } } }"
+    return f"require('modstar').setup({{ server = {{ cmd = {lua_list(command)}, {settings} }} }})"
 
 
 def test_a_sentence_leads_to_its_function(start: Start, shop: Path) -> None:
@@ -37,8 +43,10 @@ def test_the_built_in_list_is_answered_by_its_number(start: Start, shop: Path) -
     assert asked.read_text("utf-8").splitlines()[0] == RETRY
 
 
-def test_the_built_in_list_fits_the_screen_and_leads_on(start: Start, library: Path) -> None:
-    nvim = start(library, "src/_pytest/config/__init__.py")
+def test_the_built_in_list_fits_the_screen_and_leads_on(
+    start: Start, library: Path, server_command: list[str]
+) -> None:
+    nvim = start(library, "src/_pytest/config/__init__.py", init=f"{all_hits(server_command)}\n{ENABLE}")
     nvim.ready()
     asked = library.parent / "asked"
     nvim.lua(
@@ -69,8 +77,11 @@ def test_a_library_of_real_code(start: Start, library: Path) -> None:
     assert nvim.lua("return vim.api.nvim_get_current_line()").startswith("def make_numbered_dir")
 
 
-def test_quickfix_keeps_the_order_of_the_ranks(start: Start, library: Path) -> None:
-    nvim = start(library, "src/_pytest/config/__init__.py", init=QUICKFIX)
+def test_quickfix_keeps_the_order_of_the_ranks(
+    start: Start, library: Path, server_command: list[str]
+) -> None:
+    init = f"{all_hits(server_command)}\n{QUICKFIX}"
+    nvim = start(library, "src/_pytest/config/__init__.py", init=init)
     nvim.ready()
     nvim.type(":Modstar search where are temporary directories removed<CR>")
     nvim.wait("return #vim.fn.getqflist() > 3")
