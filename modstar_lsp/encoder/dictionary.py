@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 FOLDER = Path(__file__).with_name("dictionaries")
 NOTHING = "-"
@@ -21,6 +22,7 @@ NOTHING = "-"
 _KANA = re.compile("[\u3041-\u30ff]")
 _IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _UNSPACED = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_LETTERS_ALONE = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+(?![\w])|\w+|[^\w\s]+")
 # Words that questions in these languages hold and English ones do not; without their accents.
 _TELLING: Mapping[str, frozenset[str]] = {
@@ -43,19 +45,31 @@ _TELLING: Mapping[str, frozenset[str]] = {
         entre mais fazer lista um de e""".split()
     ),
 }
-# Letters that tell as much as such a word does.
-_LETTERS: Mapping[str, str] = {
-    "german": "äöüß",
-    "spanish": "ñ¿¡áéíóú",
-    "french": "éèêàçùœ",
-    "portuguese": "ãõçáéíóúâêô",
-}
-_ENOUGH = 2
-# Of a text of so few words one of these, which neither English nor code holds, is enough.
-_SHORT = 4
-_SURE = frozenset(
-    "wie nicht und eine einen fur beim uber donde como cuando para onde nao sao comment avec".split()
+# Of these, what English questions and code hold too: locales, DES, MIT, to die, comments, `ls -la`.
+_SHARED = frozenset(
+    """am die der des mit dem als aus bei im ob war von vom ein fur uber alle wo nur sie ist
+    de en es la un si y se el del con los son mas para como que sin esta lista por cada cual
+    le les du aux est sans comment ne pas sur et ou qui no e os um em com na as dos""".split()
 )
+# Letters that tell as much as such a word does; the second ones stand in names that English has.
+_LETTERS: Mapping[str, tuple[str, str]] = {
+    "german": ("ß", "äöü"),
+    "spanish": ("ñ¿¡", "áéíóú"),
+    "french": ("œù", "éèêàç"),
+    "portuguese": ("ãõ", "çáéíóúâêô"),
+}
+# Two telling words that English does not share are enough; with fewer, other words have to be known.
+_ENOUGH = 2
+# So many shared ones are, where a quarter of the words are such.
+_MANY = 8
+# One telling word is enough for a text of so few words.
+_SHORT = 4
+# In a longer one each of so many words has to tell: what is quoted in an English report does not.
+_SHARE = 12
+# Words of so few letters are anybody's.
+_KNOWN_LETTERS = 3
+# Words that are looked at: a question is told by its beginning.
+_JUDGED = 200
 # Endings, the longer ones first; what is left of a word has at least _STEM letters.
 _ENDINGS: Mapping[str, Sequence[str]] = {
     "german": "ungen ung enden ender endes ende end ten ter tes te en er es em et st t e n s r".split(),
@@ -70,6 +84,8 @@ _STEM = 4
 # Languages whose words stand together in one: "Datumsformat".
 _COMPOUNDS = frozenset({"german"})
 _LEAST_PART = 4
+# What has more letters is no word.
+_LONGEST_WORD = 60
 
 
 def spoken_language(text: str) -> str:
@@ -78,25 +94,53 @@ def spoken_language(text: str) -> str:
         return "japanese" if _has("japanese") else ""
     if _IDEOGRAPH.search(text):
         return "chinese" if _has("chinese") else ""
-    words = _folded(text).split()
-    telling = {language: len(some.intersection(words)) for language, some in _TELLING.items()}
-    if not text.isascii():
-        for language, letters in _LETTERS.items():
-            telling[language] += not set(letters).isdisjoint(text.lower())
-    language, most = max(telling.items(), key=lambda one: one[1])
-    if most < _ENOUGH and not (len(words) <= _SHORT and most and _SURE.intersection(words)):
+    words = [_folded(word) for word in _LETTERS_ALONE.findall(text)[:_JUDGED]]
+    signs = {language: _signs(language, words, text) for language in _TELLING}
+    most = max(signs.values())
+    near = [one for one, sign in signs.items() if sign == most and _has(one)]
+    if not near or most.telling == 0 or most.telling * _SHARE < len(words):
         return ""
-    near = [one for one, count in telling.items() if count == most and _has(one)]
-    if len(near) > 1:  # Spanish and Portuguese share many
-        return max(near, key=lambda one: sum(_dictionary(one).word(word) is not None for word in words))
-    return language if _has(language) else ""
+    # Spanish and Portuguese share many.
+    language = max(near, key=lambda one: sum(_dictionary(one).word(word) is not None for word in words))
+    return language if _is_sure(language, most, words) else ""
+
+
+class _Signs(NamedTuple):
+    """What speaks for a language. telling: such words.  own: those of them that English has not."""
+
+    telling: int
+    own: int
+
+
+def _signs(language: str, words: Sequence[str], text: str) -> _Signs:
+    found = [word for word in words if word in _TELLING[language]]
+    count, own = len(found), sum(word not in _SHARED for word in found)
+    if not text.isascii():
+        lower = text[: _JUDGED * _LONGEST_WORD].lower()
+        certain, likely = (not set(letters).isdisjoint(lower) for letters in _LETTERS[language])
+        count, own = count + certain + likely, own + certain
+    return _Signs(count, own)
+
+
+def _is_sure(language: str, signs: _Signs, words: Sequence[str]) -> bool:
+    """Whether the signs suffice, or the dictionary knows enough other words that English has not."""
+    if signs.own >= _ENOUGH or signs.telling >= max(_MANY, len(words) // 4):
+        return True
+    if signs.telling < _ENOUGH and len(words) > _SHORT:
+        return False
+    dictionary = _dictionary(language)
+    others = [word for word in words if word not in _TELLING[language] and len(word) >= _KNOWN_LETTERS]
+    known = sum(dictionary.word(word) is not None and not dictionary.is_english(word) for word in others)
+    if signs.own:
+        return known >= 1 and 4 * known >= len(others)
+    return known >= (1 if signs.telling > _ENOUGH else 2) and 2 * known >= len(others)
 
 
 @lru_cache(64)
 def in_english(text: str) -> str:
     """`text` with the words of its language as English ones; the same text where it has none to turn."""
     language = spoken_language(text)
-    return _dictionary(language).gloss(text) if language else text
+    return (_dictionary(language).gloss(text) or text) if language else text
 
 
 class Dictionary:
@@ -109,6 +153,7 @@ class Dictionary:
         self._spaced = language in _ENDINGS
         sizes = (len(form.split()) if self._spaced else len(form) for form in forms)
         self._longest = max(sizes, default=1)
+        self._english = frozenset(word for english in forms.values() for word in english.lower().split())
         self._stems: dict[str, str] = {}
         if self._spaced:
             for form, english in forms.items():
@@ -131,9 +176,13 @@ class Dictionary:
     def word(self, word: str) -> str | None:
         """The English for one folded word, also in another inflection or as a compound; None when unknown."""
         known = self._forms.get(word) or self._stems.get(self._stem(word))
-        if known is None and self._compounds:
+        if known is None and self._compounds and len(word) <= _LONGEST_WORD:
             return self._compound(word)
         return known
+
+    def is_english(self, word: str) -> bool:
+        """Whether a folded word, or what it is the plural of, is English to this dictionary."""
+        return word in self._english or word.removesuffix("s") in self._english
 
     def gloss(self, text: str) -> str:
         """`text` in English words, as far as they are known."""
