@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import docstrings
+from evaluation.docstrings import Question as Docstring
 from evaluation.sets import FunctionQuery, load_functions, load_repos
 from modstar_lsp.errors import QueryError
 from modstar_lsp.index import StoredChunk
@@ -107,7 +108,7 @@ def _of_function(asked: FunctionQuery) -> Question:
     return Question(asked.text, len(asked.answers), shows)
 
 
-def _of_docstring(asked: docstrings.Question) -> Question:
+def _of_docstring(asked: Docstring) -> Question:
     def holds(chunk: StoredChunk) -> bool:
         return chunk.path == asked.path and chunk.start_line <= asked.line <= chunk.end_line
 

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import docstrings
 from bench.asking import deepen_where_asked
 from bench.options import depths, numbers
+from evaluation.docstrings import cut_docstrings
 from evaluation.metrics import Floats, interval, paired_interval
 from evaluation.record import Record, command_line, file_digest, progress, table
 from evaluation.sets import Function
@@ -112,7 +112,7 @@ def workspaces(
         if "python" not in one.languages:
             continue
         copy = work / one.name
-        made = docstrings.lay_out(trees / one.name, copy)
+        made = cut_docstrings(trees / one.name, copy)
         with opened(copy) as workspace:
             asked = [Asked(each.text, (Function(each.path, each.line, each.line),)) for each in made]
             yield "docstrings", one.name, workspace, asked

@@ -495,3 +495,26 @@ def test_pairs_of_questions_about_other_trees_are_refused(
 
 def test_the_manifest_is_found_beside_the_module() -> None:
     assert made.MANIFEST.is_file()
+
+
+def test_docstrings_are_asked_of_a_tree_that_no_longer_holds_them(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = market / "docstrings.jsonl"
+    told = ["--trees", str(market / "trees"), "--only", "stall0", "--each", "12", "--wrong", "5"]
+    assert main(["docstrings", *told, "--out", str(out)]) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert f"{len(rows)} docstrings with an answer" in capsys.readouterr().out
+    assert len(rows) > 6
+    for row in rows:
+        assert row["text"].startswith("Goes through every")
+        assert row["right"] and 0 < len(row["wrong"]) <= 5
+        assert not any("Goes through" in text for text in row["right"] + row["wrong"])
+
+
+def test_docstrings_of_a_folder_that_is_not_there_are_refused_in_one_line(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["--trees", str(market / "trees"), "--only", "nowhere", "--out", str(market / "out.jsonl")]
+    assert main(["docstrings", *told]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -5,6 +5,7 @@
   check     the writers' answers -> questions.jsonl, refused ones told with the reason
   pairs     questions.jsonl and the trees -> training rows, and the held-out part as an evaluation set
   answers   what a search answers to the training part, right and wrong: for `python -m train rerank`
+  docstrings  the same of the docstrings of Python trees, which are cut out of what is searched
 
 Example:
   python -m train.data.questions fetch --trees TREES
@@ -12,6 +13,7 @@ Example:
   python -m train.data.questions check --trees TREES --packets PACKETS --written WRITTEN
   python -m train.data.questions pairs --trees TREES --out OUT
   python -m train.data.questions answers --trees TREES --out ANSWERS.jsonl
+  python -m train.data.questions docstrings --trees TREES --only scrapy beets --out DOCSTRINGS.jsonl
 """
 
 from __future__ import annotations
@@ -96,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--index-dir", type=Path, help="keep the trees' indexes here")
     one.add_argument("--wrong", type=int, default=WRONG_ANSWERS, help="of a question (default %(default)s)")
     one.add_argument("--out", type=Path, required=True, help="file to write, .jsonl")
+
+    one = command("docstrings", _docstrings, "ask the search the docstrings of Python trees")
+    one.add_argument("--only", nargs="+", required=True, metavar="NAME", help="folders of TREES")
+    one.add_argument("--each", type=int, default=350, help="of a tree at most (default %(default)s)")
+    one.add_argument("--wrong", type=int, default=WRONG_ANSWERS, help="of a question (default %(default)s)")
+    one.add_argument("--out", type=Path, required=True, help="file to write, .jsonl")
     return parser
 
 
@@ -173,6 +181,29 @@ def _answers(chosen: argparse.Namespace) -> int:
             lambda line: print(line, flush=True),
         )
     print(f"{done} questions with an answer in {chosen.out}")
+    return 0
+
+
+def _docstrings(chosen: argparse.Namespace) -> int:
+    import tempfile
+
+    from train.data.questions.answers import write_docstring_answers
+
+    if min(chosen.each, chosen.wrong) < 1:
+        raise CorpusError("--each and --wrong take a number, 1 or more")
+    trees = [chosen.trees / name for name in chosen.only]
+    if missing := [tree for tree in trees if not tree.is_dir()]:
+        raise CorpusError(f"{missing[0]}: no such folder")
+    with tempfile.TemporaryDirectory() as indexes:
+        done = write_docstring_answers(
+            trees,
+            chosen.out,
+            Path(indexes),
+            chosen.each,
+            chosen.wrong,
+            lambda line: print(line, flush=True),
+        )
+    print(f"{done} docstrings with an answer in {chosen.out}")
     return 0
 
 
