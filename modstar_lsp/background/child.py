@@ -1,14 +1,16 @@
-"""The server's end of an indexer process: start it, command it, listen to it, end it."""
+"""A face's end of an indexer process: start it, command it, listen to it, end it."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from modstar_lsp.trusted_path import trusted_path
 
@@ -24,6 +26,17 @@ main()
 DIED = "died"
 
 Event = dict[str, Any]
+
+
+class Launch(NamedTuple):
+    """What a face's command line decided, and nothing else can.
+
+    index_dir, bundle: None for the defaults.  deepest: the deepest exit to use, None for all of the bundle's.
+    """
+
+    index_dir: Path | None = None
+    bundle: Path | None = None
+    deepest: int | None = None
 
 
 class Child:
@@ -60,6 +73,12 @@ class Child:
         if not self._closed:
             self._process.wait()
             on_event({"event": DIED, "status": self._process.returncode})
+
+    def open(self, root: Path, launch: Launch, **details: Any) -> None:
+        """Have it index `root`. details: what "open" may say besides, see indexer.py."""
+        folders = {"root": root, "index_dir": launch.index_dir, "bundle": launch.bundle}
+        named = {key: None if path is None else os.fspath(path) for key, path in folders.items()}
+        self.send("open", **named, exit=launch.deepest, **details)
 
     def send(self, command: str, **details: Any) -> None:
         """Give a command; one that ended takes none."""

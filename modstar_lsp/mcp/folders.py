@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from modstar_lsp.background.child import DIED, Child, Event
+from modstar_lsp.background.child import DIED, Child, Event, Launch
 from modstar_lsp.errors import ModstarError, StoreError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -31,13 +30,6 @@ _DEATHS = 3
 _POLITE = {"watch": False, "share": 0.5, "on_battery": "pause", "deepen": True}
 
 Cancelled = Callable[[], bool]
-
-
-class Launch(NamedTuple):
-    """What the command line decided. index_dir, bundle: None for the defaults."""
-
-    index_dir: Path | None = None
-    bundle: Path | None = None
 
 
 class Folder:
@@ -93,13 +85,7 @@ class Folder:
         if self._child is None and self._deaths < _DEATHS:
             self._child = Child()
             self._child.listen(lambda event, child=self._child: self._on_event(child, event))  # type: ignore[misc]
-            self._child.send(
-                "open",
-                root=os.fspath(self.root),
-                index_dir=_text(self._launch.index_dir),
-                bundle=_text(self._launch.bundle),
-                **_POLITE,
-            )
+            self._child.open(self.root, self._launch, **_POLITE)
             self._end_when_idle()
         if self._child is None:
             self._failure = f"the indexing process ended {_DEATHS} times: restart the server"
@@ -255,7 +241,3 @@ def _resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):  # a link that leads to itself
         raise WorkspaceError(f"{path}: cannot be followed") from None
-
-
-def _text(path: Path | None) -> Any:
-    return None if path is None else os.fspath(path)

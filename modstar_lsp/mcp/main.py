@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from modstar_lsp import __version__
+from modstar_lsp.background.child import Launch
 from modstar_lsp.errors import ModstarError, WorkspaceError
-from modstar_lsp.mcp.folders import Folders, Launch
+from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, RpcError
 from modstar_lsp.mcp.tools import INSTRUCTIONS, Tools
 from modstar_lsp.startup import hasten_numpy
@@ -132,7 +133,7 @@ def _folders(arguments: list[str]) -> Folders:
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
             roots.append(Path(word).expanduser().absolute())
-    return Folders(roots or [_project_here()], Launch(**options))
+    return Folders(roots or [_project_here()], Launch(options.get("index_dir"), options.get("bundle")))
 
 
 def _project_here() -> Path:

@@ -8,14 +8,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
-from modstar_lsp.background.child import DIED, Child, Event
+from modstar_lsp.background.child import DIED, Child, Event, Launch
 from modstar_lsp.errors import ModstarError, StoreError
 from modstar_lsp.installation import advice, missing_packages
-
-if TYPE_CHECKING:
-    from modstar_lsp.server.root import Launch
 
 _SAMPLE = 'def weigh_parcel(parcel):\n    """How heavy a parcel is."""\n    return parcel.mass * GRAVITY\n'
 _QUESTION = "how heavy is a parcel"
@@ -46,7 +42,7 @@ def check(launch: Launch, child: Child) -> str:
             raise StoreError(f"{base}: cannot keep an index there ({error.strerror})") from error
         with indexes as folder:
             try:
-                _index(child, root, Path(folder), launch.bundle)
+                _index(child, root, launch._replace(index_dir=Path(folder)))
             finally:
                 child.close()
                 child.wait(_SECONDS)
@@ -59,17 +55,11 @@ def check(launch: Launch, child: Child) -> str:
                 return f"ready; model {workspace.encoder.bundle.name}, exits {', '.join(map(str, asked))}"
 
 
-def _index(child: Child, root: Path, index_dir: Path, bundle: Path | None) -> None:
+def _index(child: Child, root: Path, launch: Launch) -> None:
     """Have the project indexed by the process that does so for the server."""
     events: SimpleQueue[Event] = SimpleQueue()
     child.listen(events.put)
-    child.send(
-        "open",
-        root=str(root),
-        index_dir=str(index_dir),
-        bundle=None if bundle is None else str(bundle),
-        deepen=False,
-    )
+    child.open(root, launch, deepen=False)
     while True:
         try:
             event = events.get(timeout=_SECONDS)

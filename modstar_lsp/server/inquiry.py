@@ -13,8 +13,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from modstar_lsp.errors import ModstarError
-from modstar_lsp.server.protocol import Answer, ClientHit, Coverage, Filters
-from modstar_lsp.server.root import FolderAnswer, Root
+from modstar_lsp.server.index_state import together
+from modstar_lsp.server.protocol import Answer, ClientHit, Filters, IndexState
+from modstar_lsp.server.reader import FolderAnswer
+from modstar_lsp.server.root import Root
 from modstar_lsp.server.settings import Settings
 from modstar_lsp.server.uris import relative
 
@@ -140,12 +142,12 @@ class Inquiry:
         share = budget / max(len(self._below), 1)
         found = [self._ask_root(root, below, share) for root, below in self._below.items()]
         hits, closest = _merged(found, self._limit)
-        coverage = coverage_of(self._below)
+        state = together([root.index_state for root in self._below])
         meant = "" if hits else next((part.did_you_mean for part in found if part.did_you_mean), "")
         left_out = [root.left_out for root in self._below if root.left_out]
-        message = _message(hits, closest, coverage, found, meant, left_out)
+        message = _message(hits, closest, state, found, meant, left_out)
         took = (time.perf_counter() - self._begin) * 1000
-        return Answer(hits, closest, coverage, message, took, meant)
+        return Answer(hits, closest, state, message, took, meant)
 
     def _ask_root(self, root: Root, below: tuple[str, ...], budget: float) -> FolderAnswer:
         from modstar_lsp.search import Options
@@ -203,7 +205,7 @@ def _merged(found: Sequence[FolderAnswer], limit: int) -> tuple[tuple[ClientHit,
 def _message(
     hits: Sequence[ClientHit],
     closest: ClientHit | None,
-    coverage: Coverage,
+    known: IndexState,
     found: Sequence[FolderAnswer],
     meant: str,
     left_out: Sequence[str],
@@ -216,28 +218,7 @@ def _message(
         if meant:
             parts.append(f"did you mean {meant}?")
         parts += [f"left out {summary}" for summary in left_out]
-    if coverage.state in ("starting", "indexing", "paused") and coverage.share < 1:
-        word = "paused" if coverage.state == "paused" else "indexing"
-        parts.append(f"{word}: {coverage.share:.0%} known")
+    if known.state in ("starting", "indexing", "paused") and known.share < 1:
+        word = "paused" if known.state == "paused" else "indexing"
+        parts.append(f"{word}: {known.share:.0%} known")
     return "; ".join(parts)
-
-
-def coverage_of(roots: Iterable[Root]) -> Coverage:
-    """How much is known of all these folders together."""
-    parts = [root.coverage for root in roots]
-    if not parts:
-        return Coverage()
-    if len(parts) == 1:
-        return parts[0]
-    files, chunks = sum(part.files for part in parts), sum(part.chunks for part in parts)
-    indexed = sum(part.indexed for part in parts)
-    order = ("starting", "indexing", "paused", "deepening", "ready", "failed", "off")
-    return Coverage(
-        state=min((part.state for part in parts), key=order.index),
-        files=files,
-        indexed=indexed,
-        share=indexed / files if files else min(part.share for part in parts),
-        chunks=chunks,
-        exit=max(part.exit for part in parts),
-        deepened=sum(part.deepened * part.chunks for part in parts) / chunks if chunks else 0.0,
-    )

@@ -10,18 +10,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from modstar_lsp import __version__
-from modstar_lsp.background.child import Child
+from modstar_lsp.background.child import Child, Launch
 from modstar_lsp.background.stuck import end_when_stuck
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.installation import packages_missing
 from modstar_lsp.startup import hasten_numpy
 from modstar_lsp.trusted_path import keep_to_trusted_path
-
-if TYPE_CHECKING:
-    from modstar_lsp.server.root import Launch
 
 PROGRAM = "modstar-lsp"
 
@@ -44,7 +41,6 @@ def main() -> NoReturn:
         _load_protocol()
     except ImportError as error:
         _fail(packages_missing(error))
-    from modstar_lsp.server.root import Launch
     from modstar_lsp.server.server import Server
     from modstar_lsp.server.transport import serve_socket
 

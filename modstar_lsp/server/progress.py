@@ -97,7 +97,6 @@ class ProgressBars:
         del self._bars[root.uri]
         bar.ended = True
         if bar.created:
-            coverage = root.coverage
-            message = "paused" if root.paused else f"{coverage.indexed:,} files"
+            message = "paused" if root.paused else f"{root.index_state.indexed:,} files"
             self._server.work_done_progress.end(bar.token, types.WorkDoneProgressEnd(message=message))
             self._server.work_done_progress.tokens.pop(bar.token, None)

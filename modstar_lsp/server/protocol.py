@@ -61,8 +61,12 @@ class ClientHit(NamedTuple):
     snippet: ClientSnippet
 
 
-class Coverage(NamedTuple):
-    """How much of a folder is known. See docs/protocol.md for the states."""
+class IndexState(NamedTuple):
+    """How much of a folder is known: what the protocol calls `coverage`. See docs/protocol.md for the states.
+
+    files: that belong to it, as far as anybody can say.  indexed: of them known.  share: the same, 0 to 1.
+    exit: the deepest that any chunk has reached.  deepened: the share of the chunks at the last exit.
+    """
 
     state: str = "off"
     files: int = 0
@@ -81,7 +85,7 @@ class Answer(NamedTuple):
 
     hits: tuple[ClientHit, ...] = ()
     closest: ClientHit | None = None
-    coverage: Coverage = Coverage()
+    index_state: IndexState = IndexState()
     message: str = ""
     took: float = 0.0
     did_you_mean: str = ""
@@ -124,7 +128,7 @@ def wire(value: Any) -> Any:
     if isinstance(value, Answer):
         answer = {
             "hits": [_wire_hit(hit) for hit in value.hits],
-            "coverage": wire(value.coverage),
+            "coverage": wire(value.index_state),
             "took": round(value.took, 2),
         }
         if value.closest is not None:
@@ -136,7 +140,7 @@ def wire(value: Any) -> Any:
         return answer
     if isinstance(value, ClientHit):
         return _wire_hit(value)
-    if isinstance(value, Coverage):
+    if isinstance(value, IndexState):
         return {**value._asdict(), "share": round(value.share, 4), "deepened": round(value.deepened, 4)}
     return value
 

@@ -14,7 +14,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from modstar_lsp import __version__
-from modstar_lsp.background.child import Child
+from modstar_lsp.background.child import Child, Launch
 from modstar_lsp.server import protocol
 from modstar_lsp.server.features import actions, lenses, symbols
 from modstar_lsp.server.features.duplicates import Duplicates
@@ -22,7 +22,7 @@ from modstar_lsp.server.features.similar_command import read_place, show_similar
 from modstar_lsp.server.handlers import handlers_of, handles
 from modstar_lsp.server.progress import ProgressBars
 from modstar_lsp.server.protocol import SEARCH, SIMILAR, STATUS, TRUST, Answer, InvalidParams, wire
-from modstar_lsp.server.root import Launch, Root
+from modstar_lsp.server.root import Root
 from modstar_lsp.server.rpc import Protocol, quick_converter
 from modstar_lsp.server.session import Session
 from modstar_lsp.server.settings import SECTION
@@ -333,7 +333,7 @@ class Server(LanguageServer):
         self._messages[root.uri] = root.message
         if not root.message:
             return
-        if root.coverage.state == "failed":
+        if root.index_state.state == "failed":
             kind = types.MessageType.Error
             self.window_show_message(types.ShowMessageParams(type=kind, message=f"modstar: {root.message}"))
         else:

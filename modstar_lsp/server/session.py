@@ -16,21 +16,23 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from modstar_lsp import __version__
-from modstar_lsp.background.child import Child
+from modstar_lsp.background.child import Child, Launch
 from modstar_lsp.background.machine import resident_bytes
 from modstar_lsp.errors import ModstarError, QueryError
 from modstar_lsp.server.documents import Documents
-from modstar_lsp.server.inquiry import Inquiry, Report, coverage_of
+from modstar_lsp.server.index_state import together
+from modstar_lsp.server.inquiry import Inquiry, Report
 from modstar_lsp.server.positions import Encoding, Lines
 from modstar_lsp.server.protocol import (
     Answer,
     Filters,
+    IndexState,
     InvalidParams,
     SearchRequest,
     SimilarRequest,
     wire,
 )
-from modstar_lsp.server.root import Launch, Root
+from modstar_lsp.server.root import Root
 from modstar_lsp.server.settings import Settings, parse
 from modstar_lsp.server.uris import relative, to_path
 
@@ -158,9 +160,9 @@ class Session:
         if not self.trusted and self.settings.index_untrusted == "off":
             root.refuse("not indexed: this workspace is not trusted")
             return
-        root.launch = self.launch if self.trusted else self._temporary_launch()
+        launch = self.launch if self.trusted else self._temporary_launch()
         spare, self._spare = self._spare, None
-        root.start(spare, self.settings, watch=not self.client_watches)
+        root.start(spare, launch, self.settings, watch=not self.client_watches)
 
     def _temporary_launch(self) -> Launch:
         if self._temporary is None:
@@ -280,14 +282,14 @@ class Session:
         report: hears every better list until there is nothing better to be had soon; the last is returned.
         """
         if not request.query.strip():
-            return Answer(coverage=coverage_of(self.roots), message="type what the code does")
+            return Answer(index_state=self._index_state(), message="type what the code does")
 
         from modstar_lsp.workspace.question import Question  # not before there is something to ask
 
         try:
             question = Question.of_text(request.query)
         except QueryError as error:
-            return Answer(coverage=coverage_of(self.roots), message=str(error))
+            return Answer(index_state=self._index_state(), message=str(error))
         return await self._inquiry(request.filters, lambda root: question).answer(report)
 
     async def similar(self, request: SimilarRequest, *, report: Report | None = None) -> Answer:
@@ -356,6 +358,9 @@ class Session:
 
     # -- status
 
+    def _index_state(self) -> IndexState:
+        return together([root.index_state for root in self.roots])
+
     def status(self) -> dict[str, Any]:
         """The result of modstar/status."""
         bundle = self._encoder.bundle if self._encoder is not None else None
@@ -373,7 +378,7 @@ class Session:
                 {
                     "uri": root.uri,
                     "name": root.name,
-                    "coverage": wire(root.coverage),
+                    "coverage": wire(root.index_state),
                     "indexFolder": os.fspath(index_folder(root.folder, root.launch.index_dir)),
                     "bytes": root.bytes,
                     **({"message": root.message} if root.message else {}),

@@ -21,8 +21,8 @@ from lsprotocol import types
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
+from modstar_lsp.background.child import Launch
 from modstar_lsp.server import rpc
-from modstar_lsp.server.root import Launch
 from modstar_lsp.server.rpc import Protocol
 from modstar_lsp.server.server import Server
 from modstar_lsp.server.transport import StdoutWriter
