@@ -227,3 +227,15 @@ def test_a_question_in_an_unknown_language_is_told_from_an_english_one(question:
 )
 def test_english_names_and_languages_with_a_dictionary_are_known(question: str) -> None:
     assert Question.of_text(question).is_in_known_language
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_regex_meets_the_end_of_a_line_whatever_ends_it(tmp_path: Path, end: str) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "send.py").write_bytes(
+        end.join(["def send_picture(session):", "    retry = 5", "    return session.put(retry)"]).encode()
+    )
+    with Workspace.open(tmp_path / "tree", index_dir=tmp_path / "indexes") as opened:
+        opened.refresh()
+        options = ALL._replace(filters=(Filter(regexes=("retry = 5$",)),))
+        assert [hit.path for hit in opened.search("send", options).hits] == ["send.py"]

@@ -7,11 +7,10 @@ in. Importing this package loads no tree-sitter; the first code file of a langua
 from __future__ import annotations
 
 from modstar_lsp.chunking.chunk import Chunk, Outlined, embedded_text
-from modstar_lsp.files.languages import language_of
+from modstar_lsp.files.languages import NOTEBOOK, language_of
 
 # Markup whose scripts are code.
 WITH_SCRIPTS = frozenset({"astro", "html", "razor", "svelte", "vue"})
-NOTEBOOK = "notebook"
 
 __all__ = ["Chunk", "Outlined", "chunk_file", "embedded_text", "language_of", "outline"]
 

@@ -7,7 +7,6 @@ graph at full depth, when the bundle has it and onnxruntime offers CUDA) they go
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,11 +17,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from modstar_lsp.encoder.bundle import Bundle, Exit
+from modstar_lsp.encoder.runtime import CUDA, in_a_line, open_session, usable_cores
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 from modstar_lsp.errors import BundleError
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 
 # Longer texts are cut before they reach the tokenizer: no text of code spends this many characters on a
 # token, and tokenising a megabyte to keep 512 tokens would cost a second.
@@ -121,27 +118,9 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 def _session(bundle: Bundle, entry: Exit, cuda: bool) -> Any:
     path: Path = bundle.verified(entry.file)
     bundle.verified(entry.data)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if entry.precision == "int8":
-        # Optimised when it was exported: doing it again costs three times the load.
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # With a busy neighbour on the cores spinning took twice as long.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=[CUDA, CPU] if cuda else [CPU])
+        return open_session(path, optimised=entry.precision == "int8", cuda=cuda)
     except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise BundleError(
-            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {entry.file}: {reason}"
+            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {entry.file}: {in_a_line(error)}"
         ) from None
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1

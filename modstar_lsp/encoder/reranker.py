@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from modstar_lsp.encoder.bundle import Bundle, RerankerFiles
 from modstar_lsp.encoder.readings import KeptReadings, Reading
-from modstar_lsp.encoder.runtime import onnxruntime as ort
+from modstar_lsp.encoder.runtime import in_a_line, open_session
 from modstar_lsp.errors import BundleError
 
 Floats = NDArray[np.float32]
@@ -35,7 +35,7 @@ class Reranker:
         self.files = files
         self.kept = KeptReadings()
         self.depths = [one.depth for one in files.exits]
-        self._sessions = [_session(paths[one.file], threads) for one in files.exits]
+        self._sessions = [open_session(paths[one.file], threads=threads) for one in files.exits]
         self._question = tokenizer_for(paths[files.tokenizer])
         self._question.enable_truncation(files.question_tokens)
         self._code = tokenizer_for(paths[files.tokenizer])
@@ -52,7 +52,7 @@ class Reranker:
         except BundleError:
             raise
         except Exception as error:  # onnxruntime and tokenizers raise classes of their own
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = in_a_line(error)
             raise BundleError(f"bundle {bundle.folder}: its reranker cannot be loaded: {reason}") from None
 
     @classmethod
@@ -130,14 +130,3 @@ def _spread(text: str, tokens: int) -> str:
 def takes_part(token: str) -> bool:
     """Whether a token is met: words and numbers, no punctuation."""
     return any(character.isalnum() for character in token)
-
-
-def _session(path: Path, threads: int) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Optimised when it was exported: doing it again costs three times the load.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

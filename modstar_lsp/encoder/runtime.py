@@ -7,9 +7,46 @@ folder that begin with the import, unless the environment forbids it before. Not
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-__all__ = ["onnxruntime"]
+__all__ = ["CPU", "CUDA", "in_a_line", "onnxruntime", "open_session", "usable_cores"]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+
+def open_session(
+    path: Path, *, threads: int = 1, optimised: bool = True, cuda: bool = False
+) -> onnxruntime.InferenceSession:
+    """A graph ready to run. Raises what onnxruntime does, which has a dozen classes for it.
+
+    threads: that one run may use.  optimised: the file holds the graph as it is to be run.  cuda: on the GPU
+    if there is a working one.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if optimised:
+        # When it was exported: doing it again costs three times the load.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # With a busy neighbour on the cores spinning took twice as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=[CUDA, CPU] if cuda else [CPU])
+
+
+def in_a_line(error: Exception) -> str:
+    """What went wrong, in a line: the first of what onnxruntime tells."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1

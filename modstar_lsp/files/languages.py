@@ -201,6 +201,8 @@ PROSE = frozenset(
     }
 )
 SETTINGS = frozenset({"yaml", "toml", "json", "ini", "xml"})
+# JSON that holds prose and code in cells.
+NOTEBOOK = "notebook"
 # What a file can be, to whoever searches: see search/filters.py.
 CONTENTS = ("code", "docs", "tests", "config")
 MARKUP = frozenset({"html", "css", "xml", "vue", "svelte", "astro", "razor"})

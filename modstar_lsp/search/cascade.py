@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.chunking.chunk import EMBEDDED_CHARS, PATH_TAIL
-from modstar_lsp.encoder.graph import usable_cores
+from modstar_lsp.encoder.runtime import usable_cores
+from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.index import StoredChunk
 
 if TYPE_CHECKING:
@@ -109,14 +110,9 @@ class _Files:
         return self._lines[path]
 
 
-def lines_of(text: str) -> Sequence[str]:
-    """The lines of a file's text, none of an empty one."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if text else ()
-
-
 def text_to_read(chunk: StoredChunk, lines: Sequence[str]) -> str:
     """What is read of a chunk: its place, its name, and its lines; "" where there are none any more."""
-    text = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+    text = joined(lines, chunk.start_line, chunk.end_line)
     if not text.strip():
         return ""
     header = "/".join(chunk.path.split("/")[-PATH_TAIL:])

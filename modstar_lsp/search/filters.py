@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.files.languages import PROSE, SETTINGS
+from modstar_lsp.files.lines import joined, lines_of, with_newlines
 from modstar_lsp.files.wildmatch import Glob
 from modstar_lsp.search.ranking import is_test
 
@@ -220,12 +221,12 @@ def _matching(view: View, pattern: re.Pattern[str], mask: Mask, sources: Sources
     assert sources is not None
     matched = np.zeros(view.n, bool)
     for path, rows in _by_file(view, mask):
-        text = sources.source(path)
+        text = with_newlines(sources.source(path))
         if not pattern.search(text):
             continue
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        lines = lines_of(text)
         for row, chunk in zip(rows, view.chunks(rows), strict=True):
-            matched[row] = bool(pattern.search("\n".join(lines[chunk.start_line - 1 : chunk.end_line])))
+            matched[row] = bool(pattern.search(joined(lines, chunk.start_line, chunk.end_line)))
     return matched
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from modstar_lsp.files.languages import NOTEBOOK
 from modstar_lsp.search.snippet import Focus, Snippet, focus, snippet
 
 if TYPE_CHECKING:
     from modstar_lsp.search import Hit
-
-# Its lines are those of a JSON file; what a person reads is the source within.
-NOTEBOOK = "notebook"
 
 
 class Description(NamedTuple):
@@ -28,7 +26,7 @@ class Description(NamedTuple):
     @classmethod
     def of(cls, hit: Hit, lines: Sequence[str], words: Collection[str]) -> Description:
         """Finds in the lines of `hit` what answers `words`; see `Question.words`."""
-        if hit.language == NOTEBOOK:
+        if hit.language == NOTEBOOK:  # what a person reads is the source within the JSON
             from modstar_lsp.chunking.notebook import shown_line
 
             lines = [shown_line(line) for line in lines]

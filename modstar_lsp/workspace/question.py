@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from modstar_lsp.encoder.dictionary import spoken_language
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
+from modstar_lsp.files.lines import joined, lines_of
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
@@ -127,11 +128,11 @@ def selected_lines(path: str, text: str, first: int, last: int) -> tuple[int, in
     """
     from modstar_lsp.chunking import chunk_file
 
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = lines_of(text)
     single, last = first == last, min(last, len(lines))
     if first > len(lines):
         raise QueryError(f"{path} has {len(lines)} lines, so there is no line {first}")
     if single:
         around = (chunk for chunk in chunk_file(path, text) if chunk.start_line <= first <= chunk.end_line)
         first, last = next(((chunk.start_line, chunk.end_line) for chunk in around), (first, last))
-    return first, last, "\n".join(lines[first - 1 : last])
+    return first, last, joined(lines, first, last)

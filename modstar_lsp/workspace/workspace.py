@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.files.kinds import MAX_BYTES, MOST_BYTES
+from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.files.reasons import summed_up
 from modstar_lsp.index import DamagedIndex, Index, IndexStatus, RefreshReport, index_folder
 from modstar_lsp.workspace.question import Question
@@ -379,9 +380,7 @@ class Workspace:
 
     def lines(self, path: str, first: int, last: int) -> str:
         """Lines first..last (1-based, inclusive) of a file of the workspace, "" when it cannot be read."""
-        text = self._saved(path)
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        return "\n".join(lines[first - 1 : last])
+        return joined(lines_of(self._saved(path)), first, last)
 
     def status(self) -> IndexStatus:
         """What the index knows now. Raises StoreError."""

@@ -16,10 +16,11 @@ from typing import TextIO
 
 from evaluation.docstrings import cut_docstrings
 from evaluation.sets import Function
+from modstar_lsp.files.lines import lines_of
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options
 from modstar_lsp.search.calibrate import Calibration
-from modstar_lsp.search.cascade import lines_of, text_to_read
+from modstar_lsp.search.cascade import text_to_read
 from modstar_lsp.search.search import gather, order, weights_of
 from modstar_lsp.workspace import Workspace
 from train.data.questions.checks import Question, read_questions

@@ -1,0 +1,20 @@
+"""A text in lines, as an editor counts them: they end at \\n, \\r\\n or \\r and at nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def with_newlines(text: str) -> str:
+    """`text` with every line end as \\n."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of `text` without their ends; at least one, and the last of them may be empty."""
+    return with_newlines(text).split("\n")
+
+
+def joined(lines: Sequence[str], first: int, last: int) -> str:
+    """Lines first to last, counted from 1, as one text; what is beyond the end is left out."""
+    return "\n".join(lines[first - 1 : last])
