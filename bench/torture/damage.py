@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from bench.torture.material import Counts, Deadline, answers
+from bench.torture.material import Counts, Rounds, answers
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.index import DamagedIndex
 from modstar_lsp.workspace import Workspace
@@ -42,7 +42,7 @@ KINDS: dict[str, Callable[[bytearray, int, Random], None]] = {
 }  # fmt: skip
 
 
-def damage(root: Path, base: Path, asked: list[str], chance: Random, seconds: float, counts: Counts) -> None:
+def damage(root: Path, base: Path, asked: list[str], chance: Random, rounds: Rounds, counts: Counts) -> None:
     """Damages the index of `root` again and again, and compares what is answered then with the sound index.
 
     base: an empty folder for indexes.  Asked as it stands, an index may answer as before or say that it is
@@ -97,7 +97,7 @@ def damage(root: Path, base: Path, asked: list[str], chance: Random, seconds: fl
             else:
                 counts.fault("silently wrong", f"{name} in {file.name}, after a refresh")
 
-    rounds, number = Deadline(seconds), 0
+    number = 0
     while rounds:
         name = list(KINDS)[number % len(KINDS)]
         counts.tried[name] += 1

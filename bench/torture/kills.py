@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from bench.torture.material import HUNG_SECONDS, Counts, Deadline, answers, text_of, write
+from bench.torture.material import HUNG_SECONDS, Counts, Rounds, answers, text_of, write
 from modstar_lsp.workspace import Workspace
 
 
@@ -23,7 +23,7 @@ def _indexing(root: Path, indexes: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def kills(root: Path, base: Path, asked: list[str], chance: Random, seconds: float, counts: Counts) -> None:
+def kills(root: Path, base: Path, asked: list[str], chance: Random, rounds: Rounds, counts: Counts) -> None:
     """Kills the program that indexes `root` at any moment; the next one has to finish what it began.
 
     Between two kills some files change, so that there is always something to do.
@@ -52,7 +52,7 @@ def kills(root: Path, base: Path, asked: list[str], chance: Random, seconds: flo
                 if found != answers(other, asked):
                     counts.fault("silently wrong", f"kill {number}")
 
-    rounds, number = Deadline(seconds), 0
+    number = 0
     while rounds:
         counts.tried["kills"] += 1
         counts.guarded(f"kill {number}", lambda number=number: trial(number))  # type: ignore[misc]
@@ -119,11 +119,10 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 }  # fmt: skip
 
 
-def hostile(base: Path, chance: Random, seconds: float, counts: Counts) -> None:
+def hostile(base: Path, chance: Random, rounds: Rounds, counts: Counts) -> None:
     """Trees that attack who reads them: an honest file beside has to be found, and nothing to hang."""
     names = list(HOSTILE)
     chance.shuffle(names)
-    rounds = Deadline(seconds)
     for name in names:
         if not rounds:
             break

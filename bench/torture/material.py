@@ -69,17 +69,20 @@ class Counts:
             )
 
 
-class Deadline:
-    """The end of a part's time; at least one round is done of each."""
+class Rounds:
+    """How long a part goes on: for so many seconds, or for so many tries; one at least."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, tries: int | None = None) -> None:
         self._end = time.monotonic() + seconds
-        self._first = True
+        self._tries = tries
+        self._done = 0
 
     def __bool__(self) -> bool:
-        """Whether another round is to be done."""
-        first, self._first = self._first, False
-        return first or time.monotonic() < self._end
+        """Whether another round is to be done; each time it is asked counts as one."""
+        self._done += 1
+        if self._tries is not None:
+            return self._done <= max(self._tries, 1)
+        return self._done == 1 or time.monotonic() < self._end
 
 
 def text_of(chance: Random, suffix: str, number: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bench.torture.material import HUNG_SECONDS, Counts, Deadline
+from bench.torture.material import HUNG_SECONDS, Counts, Rounds
 
 _LSP = (
     "modstar/search", "modstar/similar", "modstar/status", "modstar/trust", "workspace/symbol",
@@ -39,6 +39,8 @@ _KEYS = (
 )  # fmt: skip
 _TEXTS = ("file:///a.py", "", "x" * 2_000, "\ud800", "../..", "search", "similar", "outline", "all")
 _NAMES = ("search", "similar", "outline", "status", "nonsense")
+#: Sent before their answers are waited for.
+MESSAGES_A_ROUND = 20
 
 
 def _value(chance: Random, depth: int = 0) -> Any:
@@ -111,11 +113,11 @@ class _Talk:
 
 
 def _fuzz(
-    talk: _Talk, methods: Sequence[str], chance: Random, seconds: float, counts: Counts, what: str
+    talk: _Talk, methods: Sequence[str], chance: Random, rounds: Rounds, counts: Counts, what: str
 ) -> None:
-    rounds, number, asked = Deadline(seconds), 10, dict[int, str]()
+    number, asked = 10, dict[int, str]()
     while rounds:
-        for _ in range(20):
+        for _ in range(MESSAGES_A_ROUND):
             number += 1
             counts.tried[f"{what} messages"] += 1
             method: Any = chance.choice(methods) if chance.random() < 0.95 else _value(chance)
@@ -141,7 +143,7 @@ def _fuzz(
 
 
 def language_server(
-    root: Path, base: Path, name: str, chance: Random, seconds: float, counts: Counts
+    root: Path, base: Path, name: str, chance: Random, rounds: Rounds, counts: Counts
 ) -> None:
     """Fuzzes modstar-lsp; at the end it still has to find `name`, and to end with its input."""
     command = [sys.executable, "-m", "modstar_lsp.server", "--index-dir", str(base / "lsp")]
@@ -154,7 +156,7 @@ def language_server(
     )
     talk.say(method="initialized", params={})
     # Not the folder itself away, or there is nothing to find at the end.
-    _fuzz(talk, _LSP, chance, seconds, counts, "language server")
+    _fuzz(talk, _LSP, chance, rounds, counts, "language server")
     deadline = time.monotonic() + HUNG_SECONDS
     for number in range(1_000_000, 1_001_000):
         talk.say(id=number, method="modstar/search", params={"query": name, "minScore": 0})
@@ -169,7 +171,7 @@ def language_server(
         counts.fault("hung", "language server: it does not end with its input")
 
 
-def agents_server(root: Path, base: Path, name: str, chance: Random, seconds: float, counts: Counts) -> None:
+def agents_server(root: Path, base: Path, name: str, chance: Random, rounds: Rounds, counts: Counts) -> None:
     """Fuzzes modstar mcp likewise."""
     talk = _Talk(
         [sys.executable, "-m", "modstar_lsp", "mcp", "--index-dir", str(base / "mcp"), str(root)],
@@ -179,7 +181,7 @@ def agents_server(root: Path, base: Path, name: str, chance: Random, seconds: fl
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
     talk.say(id=1, method="initialize", params=hello)
     talk.say(method="notifications/initialized", params={})
-    _fuzz(talk, _MCP, chance, seconds, counts, "agents' server")
+    _fuzz(talk, _MCP, chance, rounds, counts, "agents' server")
     question = {"name": "search", "arguments": {"query": name}}
     talk.say(id=1_000_000, method="tools/call", params=question)
     if not talk.is_answered(1_000_000) or name not in json.dumps(talk.answers[1_000_000]):

@@ -3,57 +3,78 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
 from random import Random
 
-from bench.torture.material import Counts, Deadline, answers, text_of, write
+from bench.torture.material import Counts, Rounds, answers, text_of, write
 from modstar_lsp.background.machine import resident_bytes
 from modstar_lsp.workspace import Workspace
 
 _COMPARED = 40
 _SETTLED = 20
+# Memory is noted so often.
+_NOTED_SECONDS = 600.0
 
 
 def soak(
-    root: Path, base: Path, asked: list[str], chance: Random, seconds: float, counts: Counts
+    root: Path, base: Path, asked: list[str], chance: Random, rounds: Rounds, counts: Counts
 ) -> dict[str, int]:
-    """Changes `root` and asks; the megabytes held after the first rounds and at the end."""
-    number, held = 0, {}
+    """Changes `root` and asks; the megabytes held at first, every ten minutes and at the end."""
+    number, held, begin = 0, {}, time.monotonic()
+    files = len(_files(root))
     with Workspace.open(root, index_dir=base / "soaked") as workspace:
         workspace.refresh()
-        rounds = Deadline(seconds)
         while rounds:
             number += 1
             counts.tried["soaked edits"] += 1
-            _edit(root, chance)
+            _edit(root, chance, files)
 
             def trial(number: int = number) -> None:
                 workspace.refresh()
                 found = answers(workspace, asked)
-                if number % _COMPARED == 1:
-                    with Workspace.open(
-                        root, index_dir=base / f"new{number}", encoder=workspace.encoder
-                    ) as twin:
-                        twin.refresh()
-                        counts.outcomes["compared with a new index"] += 1
-                        if found != answers(twin, asked):
-                            counts.fault("silently wrong", f"soak, edit {number}")
+                if number % _COMPARED == 1 and found != _anew(root, base / "new", asked, workspace, counts):
+                    counts.fault("silently wrong", f"soak, edit {number}")
 
             counts.guarded(f"soak, edit {number}", trial)
             if number == _SETTLED:
-                held["after 20 edits"] = resident_bytes(os.getpid()) >> 20
-    return {**held, f"after {number} edits": resident_bytes(os.getpid()) >> 20}
+                held["after 20 edits"] = _megabytes()
+            minutes = int((time.monotonic() - begin) // _NOTED_SECONDS * _NOTED_SECONDS // 60)
+            if minutes:
+                held.setdefault(f"after {minutes} minutes", _megabytes())
+    return {**held, f"after {number} edits": _megabytes()}
 
 
-def _edit(root: Path, chance: Random) -> None:
-    files = sorted(file for file in root.rglob("*.*") if file.is_file())
-    file = chance.choice(files)
-    deed = chance.randrange(4)
-    if deed == 0 and len(files) > 10:
+def _anew(
+    root: Path, folder: Path, asked: list[str], workspace: Workspace, counts: Counts
+) -> dict[str, object]:
+    """What an index made from nothing answers."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with Workspace.open(root, index_dir=folder, encoder=workspace.encoder) as twin:
+        twin.refresh()
+        counts.outcomes["compared with a new index"] += 1
+        return answers(twin, asked)
+
+
+def _megabytes() -> int:
+    return resident_bytes(os.getpid()) >> 20
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(file for file in root.rglob("*.*") if file.is_file())
+
+
+def _edit(root: Path, chance: Random, files: int) -> None:
+    """One change; the project stays between half and twice as many files as it had."""
+    there = _files(root)
+    file = chance.choice(there)
+    kind = chance.randrange(4)
+    if (kind == 0 and len(there) > files // 2) or len(there) > 2 * files:
         file.unlink()
-    elif deed == 1:
+    elif kind == 1:
         file.rename(file.with_name(f"moved{chance.randrange(10_000)}{file.suffix}"))
-    elif deed == 2:
+    elif kind == 2:
         write(root / f"new/file{chance.randrange(10_000)}.py", text_of(chance, "py", chance.randrange(1_000)))
     else:
         write(file, text_of(chance, file.suffix[1:], chance.randrange(1_000)))
