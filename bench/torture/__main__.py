@@ -20,12 +20,13 @@ from bench.torture.damage import damage
 from bench.torture.kills import hostile, kills
 from bench.torture.material import Counts, Rounds, lay_out, questions, write
 from bench.torture.messages import MESSAGES_A_ROUND, agents_server, language_server
+from bench.torture.served import served
 from bench.torture.soak import soak
 from evaluation.record import Record, command_line, progress, table
 from modstar_lsp.encoder import open_bundle
 
 #: The parts, and their shares of the time.
-PARTS = {"damage": 0.35, "kills": 0.2, "lsp": 0.15, "mcp": 0.05, "hostile": 0.1, "soak": 0.15}
+PARTS = {"damage": 0.35, "kills": 0.2, "lsp": 0.15, "mcp": 0.05, "hostile": 0.1, "soak": 0.1, "served": 0.05}
 _FAULTS = ("lost", "silently wrong", "hung", "unanswered", "traceback")
 _FILES = 24
 _NAME = "sentinel_of_the_project"
@@ -86,6 +87,8 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
             agents_server(root, base, _NAME, chance, rounds, counts)
         elif part == "hostile":
             hostile(base, chance, rounds, counts)
+        elif part == "served":
+            more = served(root, base, asked, chance, rounds, counts)
         else:
             more = soak(root, base, asked, chance, rounds, counts)
         record.results[part] = {

@@ -55,7 +55,7 @@ def _value(chance: Random, depth: int = 0) -> Any:
     return {chance.choice(_KEYS): _value(chance, depth + 1) for _ in range(chance.randrange(6))}
 
 
-class _Talk:
+class Talk:
     """A server process; which of the requests that it was sent are answered."""
 
     def __init__(self, command: Sequence[str], *, framed: bool) -> None:
@@ -113,7 +113,7 @@ class _Talk:
 
 
 def _fuzz(
-    talk: _Talk, methods: Sequence[str], chance: Random, rounds: Rounds, counts: Counts, what: str
+    talk: Talk, methods: Sequence[str], chance: Random, rounds: Rounds, counts: Counts, what: str
 ) -> None:
     number, asked = 10, dict[int, str]()
     while rounds:
@@ -147,7 +147,7 @@ def language_server(
 ) -> None:
     """Fuzzes modstar-lsp; at the end it still has to find `name`, and to end with its input."""
     command = [sys.executable, "-m", "modstar_lsp.server", "--index-dir", str(base / "lsp")]
-    talk = _Talk(command, framed=True)
+    talk = Talk(command, framed=True)
     folder = {"uri": root.as_uri(), "name": "tortured"}
     talk.say(
         id=1,
@@ -173,7 +173,7 @@ def language_server(
 
 def agents_server(root: Path, base: Path, name: str, chance: Random, rounds: Rounds, counts: Counts) -> None:
     """Fuzzes modstar mcp likewise."""
-    talk = _Talk(
+    talk = Talk(
         [sys.executable, "-m", "modstar_lsp", "mcp", "--index-dir", str(base / "mcp"), str(root)],
         framed=False,
     )

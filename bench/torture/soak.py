@@ -13,9 +13,9 @@ from modstar_lsp.background.machine import resident_bytes
 from modstar_lsp.workspace import Workspace
 
 _COMPARED = 40
-_SETTLED = 20
-# Memory is noted so often.
-_NOTED_SECONDS = 600.0
+#: Edits until memory is first noted, and the seconds between two notes.
+SETTLED = 20
+NOTED_SECONDS = 600.0
 
 
 def soak(
@@ -23,13 +23,13 @@ def soak(
 ) -> dict[str, int]:
     """Changes `root` and asks; the megabytes held at first, every ten minutes and at the end."""
     number, held, begin = 0, {}, time.monotonic()
-    files = len(_files(root))
+    files = len(files_of(root))
     with Workspace.open(root, index_dir=base / "soaked") as workspace:
         workspace.refresh()
         while rounds:
             number += 1
             counts.tried["soaked edits"] += 1
-            _edit(root, chance, files)
+            edit(root, chance, files)
 
             def trial(number: int = number) -> None:
                 workspace.refresh()
@@ -38,9 +38,9 @@ def soak(
                     counts.fault("silently wrong", f"soak, edit {number}")
 
             counts.guarded(f"soak, edit {number}", trial)
-            if number == _SETTLED:
+            if number == SETTLED:
                 held["after 20 edits"] = _megabytes()
-            minutes = int((time.monotonic() - begin) // _NOTED_SECONDS * _NOTED_SECONDS // 60)
+            minutes = int((time.monotonic() - begin) // NOTED_SECONDS * NOTED_SECONDS // 60)
             if minutes:
                 held.setdefault(f"after {minutes} minutes", _megabytes())
     return {**held, f"after {number} edits": _megabytes()}
@@ -61,13 +61,14 @@ def _megabytes() -> int:
     return resident_bytes(os.getpid()) >> 20
 
 
-def _files(root: Path) -> list[Path]:
+def files_of(root: Path) -> list[Path]:
+    """The project's files, sorted."""
     return sorted(file for file in root.rglob("*.*") if file.is_file())
 
 
-def _edit(root: Path, chance: Random, files: int) -> None:
+def edit(root: Path, chance: Random, files: int) -> None:
     """One change; the project stays between half and twice as many files as it had."""
-    there = _files(root)
+    there = files_of(root)
     file = chance.choice(there)
     kind = chance.randrange(4)
     if (kind == 0 and len(there) > files // 2) or len(there) > 2 * files:

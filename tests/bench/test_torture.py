@@ -13,7 +13,7 @@ from bench.torture.__main__ import main
 def test_a_short_run_finds_nothing_and_leaves_its_record(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = ["damage", "kills", "lsp", "mcp", "hostile", "soak"]
+    parts = ["damage", "kills", "lsp", "mcp", "hostile", "soak", "served"]
     sizes = ["--minutes", "0.02", "--files", "4", "--only", ",".join(parts)]
     status = main([*sizes, "--out", str(tmp_path)])
     (written,) = tmp_path.glob("*-torture-*.json")
