@@ -17,11 +17,12 @@ from pathlib import Path
 from random import Random
 
 from bench.torture.damage import damage
-from bench.torture.kills import hostile, kills
+from bench.torture.kills import kills
 from bench.torture.material import Counts, Rounds, lay_out, questions, write
 from bench.torture.messages import MESSAGES_A_ROUND, agents_server, language_server
 from bench.torture.served import served
 from bench.torture.soak import soak
+from bench.torture.trees import hostile
 from evaluation.record import Record, command_line, progress, table
 from modstar_lsp.encoder import open_bundle
 

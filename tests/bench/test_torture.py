@@ -26,10 +26,34 @@ def test_a_short_run_finds_nothing_and_leaves_its_record(
     assert str(tmp_path) not in written.read_text()
 
 
-def test_an_unknown_part_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_does_as_many_tries_as_were_asked_for(tmp_path: Path) -> None:
+    tries = ["--tries", "damage=3,hostile=2,mcp=40"]
+    assert main([*tries, "--files", "4", "--out", str(tmp_path)]) == 0
+    (written,) = tmp_path.glob("*-torture-damage-hostile-mcp-*.json")
+    results = json.loads(written.read_text())["results"]
+    assert {part: sum(one["tried"].values()) for part, one in results.items()} == {
+        "damage": 3,
+        "hostile": 2,
+        "mcp": 40,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--minutes", "1", "--only", "damage,rust"], "rust"),
+        (["--tries", "rust=3"], "rust"),
+        (["--tries", "damage=many"], "PART=NUMBER"),
+        (["--only", "damage"], "--minutes or --tries"),
+        (["--minutes", "1", "--tries", "damage=3"], "--minutes or --tries"),
+    ],
+)
+def test_a_run_that_makes_no_sense_is_told(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["--minutes", "1", "--only", "damage,rust"])
-    assert "rust" in capsys.readouterr().err
+        main(given)
+    assert told in capsys.readouterr().err
 
 
 def test_a_wrong_answer_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +69,7 @@ def test_a_wrong_answer_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(damage, "KINDS", {"renamed": spoil})
     monkeypatch.setattr(snapshot, "check_of", lambda row: _Anything())
     monkeypatch.setattr(matrix, "check_of", lambda row: _Anything())
-    assert main(["--minutes", "0.01", "--files", "4", "--only", "damage", "--out", str(tmp_path)]) == 1
+    assert main(["--tries", "damage=8", "--files", "4", "--out", str(tmp_path)]) == 1
     (written,) = tmp_path.glob("*-torture-*.json")
     faults = json.loads(written.read_text())["results"]["damage"]["faults"]
     assert any(fault.startswith("silently wrong") for fault in faults)
