@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+
+# What the system has too little of, and what to do about it.
+_SHORT_OF = {
+    errno.EMFILE: "too many open files: allow this process more, with ulimit -n 1024",
+    errno.ENFILE: "the system has too many open files: close some programs",
+    errno.ENOMEM: "out of memory: close some programs, or allow this one more, with ulimit -v unlimited",
+}
+
 
 class ModstarError(Exception):
     """Base of the errors that a face prints as one line before it exits with status 2."""
@@ -21,3 +30,13 @@ class StoreError(ModstarError):
 
 class QueryError(ModstarError):
     """The question or one of its options makes no sense."""
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused something, and what to do where that is known."""
+    return shortage(error) or error.strerror or str(error)
+
+
+def shortage(error: OSError) -> str:
+    """What the system has too little of, and what to do; "" when that is not what is wrong."""
+    return _SHORT_OF.get(error.errno or 0, "")

@@ -15,7 +15,14 @@ INSTALL_HNSWLIB = 'pip install "hnswlib>=0.8,<0.9"'
 
 def packages_missing(error: ImportError) -> str:
     """One line for the user when something that modstar needs cannot be imported."""
-    return advice(missing_packages() or [error.name or str(error)])
+    missing = missing_packages()
+    first: BaseException = error
+    while first.__cause__ is not None:  # numpy wraps what went wrong in a page of advice
+        first = first.__cause__
+    if missing or isinstance(first, ModuleNotFoundError):
+        return advice(missing or [error.name or str(error)])
+    # It is there and cannot be loaded: no memory, no more open files, another machine's.
+    return f"a package that modstar needs cannot be loaded: {' '.join(str(first).split())[:300]}"
 
 
 def advice(missing: Sequence[str]) -> str:

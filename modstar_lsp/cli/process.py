@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from modstar_lsp.cli.terminal import clean
-from modstar_lsp.errors import ModstarError
+from modstar_lsp.errors import ModstarError, shortage
 from modstar_lsp.startup import hasten_numpy, spare_garbage
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
@@ -51,7 +51,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     except OSError as error:
         _forget_output()
         where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        complain(program, f"{error.strerror or error}{where}")
+        complain(program, shortage(error) or f"{error.strerror or error}{where}")
         _debug()
     except MemoryError:
         complain(program, "out of memory: name a smaller folder, or leave files out with --exclude")

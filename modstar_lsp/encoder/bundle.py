@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modstar_lsp.errors import BundleError
+from modstar_lsp.errors import BundleError, reason
+from modstar_lsp.files.opening import read_regular
 
 MANIFEST = "modstar.json"
 
@@ -162,7 +163,7 @@ class Bundle(NamedTuple):
             try:
                 digest = _sha256(path)
             except OSError as error:
-                raise _bad(self.folder, f"{name} cannot be read ({error.strerror or error})") from None
+                raise _unreadable(self.folder, name, error) from None
             if digest != self.files[name].sha256:
                 raise _bad(self.folder, f"{name} was altered or damaged (its digest is wrong)")
             self.checked.add(name)
@@ -282,14 +283,13 @@ class _Fields:
 def _read_manifest(folder: Path) -> Any:
     path = folder / MANIFEST
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_MANIFEST_BYTES + 1)
+        content = read_regular(path, MAX_MANIFEST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"no model bundle at {folder} ({MANIFEST} is missing); export one or reinstall"
         ) from None
     except OSError as error:
-        raise _bad(folder, f"{MANIFEST} cannot be read ({error.strerror or error})") from None
+        raise _unreadable(folder, MANIFEST, error) from None
     if len(content) > MAX_MANIFEST_BYTES:
         raise _bad(folder, f"{MANIFEST} is too large to be a manifest")
     try:
@@ -373,6 +373,10 @@ def _sha256(path: Path) -> str:
         # would have to ask for the interpreter again, for up to 5 ms each.
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return sha256(content).hexdigest()
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> BundleError:
+    return BundleError(f"bundle {folder}: {name} cannot be read ({reason(error)})")
 
 
 def _bad(folder: Path, problem: str) -> BundleError:

@@ -39,7 +39,7 @@ class GraphExit:
         self._max_chars = bundle.max_tokens * CHARS_PER_TOKEN
         self._session = _session(bundle, entry, cuda)
         self._on_gpu = CUDA in self._session.get_providers()
-        self._tokenizer = Tokenizer.from_file(str(bundle.verified(bundle.tokenizer)))
+        self._tokenizer = _tokenizer(bundle)
         self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
         self._paired = bundle.paired_prompts
         self._tokenizer.enable_truncation(bundle.max_tokens)
@@ -113,6 +113,16 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     norms[norms == 0.0] = 1.0
     unit: NDArray[np.float32] = rows / norms
     return unit
+
+
+def _tokenizer(bundle: Bundle) -> Tokenizer:
+    file = bundle.verified(bundle.tokenizer)
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises nothing else
+        raise BundleError(
+            f"bundle {bundle.folder}: {bundle.tokenizer} is no tokenizer ({error}); export it again"
+        ) from None
 
 
 def _session(bundle: Bundle, entry: Exit, cuda: bool) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.encoder.bundle import Bundle
-from modstar_lsp.errors import BundleError
+from modstar_lsp.errors import BundleError, reason
 
 # Texts encoded in one matrix product. 64 measured best on 2 cores at dimension 256 (32 and 128 within 10 %).
 BLOCK = 64
@@ -114,7 +114,9 @@ class StaticExit:
             table = np.load(bundle.verified(static.table), mmap_mode="r", allow_pickle=False)
             scales = np.load(bundle.verified(static.scales), allow_pickle=False)
             splitter = WordPieces(bundle.verified(static.vocabulary).read_bytes(), static.max_word_chars)
-        except (ValueError, OSError):
+        except OSError as error:
+            raise BundleError(f"bundle {bundle.folder}: cannot be read ({reason(error)})") from None
+        except ValueError:
             table = scales = np.zeros(0)
             splitter = WordPieces(b"", static.max_word_chars)
         shape = (len(splitter), bundle.dimension)

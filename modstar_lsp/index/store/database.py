@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modstar_lsp import __version__
-from modstar_lsp.errors import StoreError
+from modstar_lsp.errors import StoreError, reason, shortage
 from modstar_lsp.index.store.lock import FileLock
+from modstar_lsp.index.store.private import make_private_file, make_private_folder, refuse_foreign
 
 FORMAT = 3
 # What earlier versions made. Their vectors, by the same digests, are taken over.
@@ -134,11 +135,12 @@ class Database:
             self._open_to_read()
             return
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.folder)
         except OSError as error:
             raise StoreError(
-                f"cannot make the index folder {self.folder} ({error.strerror}): {_ELSEWHERE}"
+                f"cannot make the index folder {self.folder} ({reason(error)}): {_ELSEWHERE}"
             ) from None
+        refuse_foreign(self.folder)
         if not os.access(self.folder, os.W_OK):
             raise StoreError(f"cannot write in the index folder {self.folder}: {_WRITABLE}")
         if self._fault() is None:
@@ -158,7 +160,12 @@ class Database:
             os.utime(self.folder)
 
     def _open_to_read(self) -> None:
-        if not self.file.exists():
+        try:
+            there = self.file.exists()
+        except OSError as error:
+            refuse_foreign(self.folder)
+            raise StoreError(f"cannot read the index in {self.folder} ({reason(error)})") from None
+        if not there:
             raise StoreError(f"there is no index in {self.folder}: run modstar-index first")
         fault = self._fault()
         if fault is not None:
@@ -221,6 +228,7 @@ class Database:
         with self._explained():
             self._set_aside_newer()
             self.remove()
+            make_private_file(self.file)
             connection = self._connect("rwc")
             try:
                 # Nothing is lost with an index just made: a crash of the machine leaves a damaged
@@ -376,6 +384,8 @@ class Database:
             return StoreError(f"the index in {self.folder} {_HELD}")
         if "readonly" in text:
             return StoreError(f"cannot write the index in {self.folder}: {_WRITABLE}")
+        if cure := _out_of_files():
+            return StoreError(f"cannot use the index in {self.folder}: {cure}")
         return StoreError(f"cannot use the index in {self.folder} ({text}): free some space or {_ELSEWHERE}")
 
     def _is_well_formed(self) -> bool:
@@ -384,6 +394,20 @@ class Database:
                 return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
         except (sqlite3.Error, UnicodeDecodeError):
             return False
+
+
+def _out_of_files() -> str:
+    """Why SQLite's three files cannot be opened now, which it does not tell; "" when they can be."""
+    opened = []
+    try:
+        for _ in range(3):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return shortage(error)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return ""
 
 
 class KnownFile(NamedTuple):

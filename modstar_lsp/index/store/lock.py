@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from modstar_lsp.errors import StoreError
+from modstar_lsp.errors import StoreError, reason
+from modstar_lsp.index.store.private import FILE_MODE
 
 _POLL = 0.02  # seconds between two tries
 
@@ -28,10 +29,10 @@ class FileLock:
         """Whether the lock was had within `wait` seconds. Raises StoreError when the file cannot be made."""
         deadline = time.monotonic() + wait
         try:
-            descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), FILE_MODE)
         except OSError as error:
             raise StoreError(
-                f"cannot write the index in {self.file.parent} ({error.strerror}): "
+                f"cannot write the index in {self.file.parent} ({reason(error)}): "
                 "make the folder writable or choose another with --index-dir"
             ) from None
         while not _try_lock(descriptor):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from modstar_lsp.index.records import Cancelled, OnProgress, Progress
 from modstar_lsp.index.store.database import Database
+from modstar_lsp.index.store.private import make_private_file
 from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, top
 
 # Links per vector and width of the search while building. On 100,000 chunks twice as many links find no more.
@@ -341,6 +342,8 @@ def _record(database: Database) -> dict[str, Any]:
 def _write(file: Path, data: bytes) -> None:
     temporary = file.with_name(f"{file.name}.tmp")
     try:
+        temporary.unlink(missing_ok=True)
+        make_private_file(temporary)
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()

@@ -1,0 +1,54 @@
+"""The folder of an index is its user's alone: nobody else reads it, and nobody else made it beforehand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modstar_lsp.errors import StoreError
+
+#: Of files and folders, whatever the umask says.
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes `folder` and those above it that are missing, for this user alone. Raises OSError."""
+    if not folder.parent.is_dir():
+        make_private_folder(folder.parent)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def make_private_file(file: Path) -> None:
+    """Makes `file` empty, for this user alone, if it is not there. Raises OSError."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, FILE_MODE))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises StoreError when another user made the index folder: they could read what is written into it."""
+    owner = foreign_owner(folder)
+    if owner:
+        raise StoreError(
+            f"the index folder {folder} belongs to another user ({owner}): "
+            "remove it, or choose another folder with --index-dir"
+        )
+
+
+def foreign_owner(folder: Path) -> str:
+    """The name of the user whose folder this is, or what links to it; "" for one's own or none."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    try:
+        owners = {folder.lstat().st_uid, folder.stat().st_uid} - {os.geteuid()}
+    except OSError:
+        return ""
+    return _name(min(owners)) if owners else ""
+
+
+def _name(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"number {number}"

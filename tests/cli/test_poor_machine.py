@@ -1,0 +1,114 @@
+"""What the machine, and not the user, has wrong: too few files, another's folders, a model that is none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Answer, Shell
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits and owners")
+_LIMITS = range(6, 22)
+_NOBODY = 65534
+
+
+def one_line(answer: Answer, *words: str) -> None:
+    """The answer is status 2 and one line that holds every one of `words`."""
+    assert answer.status == 2, answer
+    assert re.fullmatch(r"modstar-(query|index): [^\n]+\n", answer.err), answer.err
+    for word in words:
+        assert word in answer.err
+
+
+def _files(number: int) -> Callable[[], None]:
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+
+    return limit
+
+
+@pytest.mark.parametrize("number", _LIMITS)
+def test_too_few_open_files_are_called_so_or_suffice(indexed: Shell, number: int) -> None:
+    answer = indexed.query("parse_json", preexec_fn=_files(number))
+    if answer.status == 0:
+        assert answer.places[0] == "src/shop/jsonio.py:6"
+    else:
+        one_line(answer)
+        assert re.search("too many open files|Too many open files|cannot be loaded", answer.err), answer.err
+
+
+@pytest.mark.parametrize("number", [8, 12, 16, 20])
+def test_an_index_is_made_with_few_open_files_or_not_at_all(shell: Shell, number: int) -> None:
+    answer = shell.index(preexec_fn=_files(number))
+    if answer.status:
+        one_line(answer)
+        assert re.search("too many open files|cannot be loaded", answer.err), answer.err
+    assert shell.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+
+
+def test_a_tokenizer_of_garbage_is_named(indexed: Shell, bundle_copy: Path) -> None:
+    garbage = b"\xff\xfenothing"
+    (bundle_copy / "tokenizer.json").write_bytes(garbage)
+    manifest = json.loads((bundle_copy / "modstar.json").read_text())
+    manifest["files"]["tokenizer.json"] = {
+        "bytes": len(garbage),
+        "sha256": hashlib.sha256(garbage).hexdigest(),
+    }
+    (bundle_copy / "modstar.json").write_text(json.dumps(manifest))
+    one_line(
+        indexed.query("parse json", "--bundle", str(bundle_copy), "--exit", "4"),
+        "tokenizer.json is no tokenizer",
+        "export it again",
+    )
+
+
+def test_a_pipe_in_place_of_a_model_is_not_waited_for(indexed: Shell, tmp_path: Path) -> None:
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes/modstar.json")
+    one_line(indexed.query("parse json", "--bundle", str(tmp_path / "pipes")), "modstar.json", "regular file")
+
+
+def test_what_is_kept_is_its_users_alone_whatever_the_umask(shell: Shell, tmp_path: Path) -> None:
+    assert shell.index(preexec_fn=lambda: os.umask(0)).status == 0
+    kept = list((tmp_path / "cache").rglob("*"))
+    assert len(kept) > 2
+    for path in kept:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), f"{path}: {mode:o}"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_that_another_user_made_takes_no_index(shell: Shell, tmp_path: Path) -> None:
+    assert shell.index().status == 0
+    (folder,) = (tmp_path / "cache/modstar").iterdir()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, _NOBODY, _NOBODY)
+    one_line(shell.index(), str(folder), "belongs to another user", "--index-dir")
+    elsewhere = ["--index-dir", str(tmp_path / "mine")]
+    assert shell.index(*elsewhere).status == 0
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+def test_an_index_of_roots_is_called_so(shell: Shell, tmp_path: Path) -> None:
+    """What one `sudo modstar index` leaves behind."""
+    assert shell.index().status == 0
+    (folder,) = (tmp_path / "cache/modstar").iterdir()
+    for above in (folder.parent, folder.parent.parent):
+        os.chown(above, _NOBODY, _NOBODY)
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(above.stat().st_mode | 0o055)
+    nobody = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    if shell.run("query", "--version", prefix=nobody).status:
+        pytest.skip("another user cannot read these sources here")
+    one_line(shell.query("parse_json", prefix=nobody), str(folder), "belongs to another user (root)")
+    one_line(shell.index(prefix=nobody), str(folder), "belongs to another user (root)")
+    one_line(shell.index("--status", prefix=nobody), str(folder), "belongs to another user (root)")
