@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.options import names as names_option
-from evaluation.record import Record, command_line, load, progress, table
+from evaluation.record import Record, command_line, load, progress, table, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError, QueryError
 from modstar_lsp.search import Hit, Options
@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             what="names",
             command=command_line("bench.names", argv),
             bundle=digest,
-            inputs={},
+            inputs={tree.name: tree_digest(tree) for tree in trees},
             results=results,
             tables=[shown],
             notes=[load()],
