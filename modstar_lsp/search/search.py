@@ -161,7 +161,8 @@ def search(
     if not results.hits and query.names:
         from modstar_lsp.search.suggest import did_you_mean
 
-        results = results._replace(did_you_mean=did_you_mean(snapshot, query))
+        allowed = allowed_rows(snapshot, options.filters, options.sources)
+        results = results._replace(did_you_mean=did_you_mean(snapshot, query, allowed))
     return results._replace(stage=stage)
 
 

@@ -9,6 +9,7 @@ from modstar_lsp.search.query import Query, name_parts
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View
+    from modstar_lsp.search.filters import Mask
 
 # Of a shorter name every other one is a slip away.
 _MIN_LENGTH = 4
@@ -17,15 +18,21 @@ _MIN_LENGTH = 4
 _SLIP = 2
 
 
-def did_you_mean(view: View, query: Query) -> str:
-    """A name that is defined, as it is written, for one in the question that occurs nowhere; "" for none."""
+def did_you_mean(view: View, query: Query, allowed: Mask | None = None) -> str:
+    """A name that is defined, as it is written, for one in the question that occurs nowhere; "" for none.
+
+    allowed: bool [n], the rows in which it has to be defined; None: any.
+    """
     for name in query.names:
         asked = name_parts(name)[-1].lower()
         if len(asked) < _MIN_LENGTH or view.defining([asked]) or view.postings([asked.strip("_")]):
             continue
         names = view.names(len(asked) - _SLIP, len(asked) + _SLIP)
         for meant in slips(asked, names):
-            for rows in view.defining([meant]).values():  # none when its chunks are gone
+            for defining in view.defining([meant]).values():  # none when its chunks are gone
+                rows = [row for row in defining if allowed is None or allowed[row]]
+                if not rows:
+                    continue
                 (chunk,) = view.chunks(rows[:1])
                 parts = [name_parts(symbol)[-1] for symbol in chunk.symbols if name_parts(symbol)]
                 return next((part for part in parts if part.lower() == meant), meant)

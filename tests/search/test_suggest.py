@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modstar_lsp.search import Options
+from modstar_lsp.search.filters import Filter
 from modstar_lsp.search.suggest import slips
 from modstar_lsp.workspace import Workspace
 
@@ -59,3 +60,11 @@ def test_nothing_is_made_up(workspace: Workspace, asked: str) -> None:
 
 def test_it_is_told_when_nothing_good_was_found(workspace: Workspace) -> None:
     assert workspace.search("parse_json").did_you_mean == ""
+
+
+def test_what_the_filters_leave_out_is_not_what_was_meant(workspace: Workspace) -> None:
+    within = Filter(languages=frozenset({"python"}))
+    outside = Filter(not_languages=frozenset({"python"}))
+    for bounds, meant in ((within, "verify_password"), (outside, "")):
+        results = workspace.search("verify_pasword", Options(min_score=1.0, filters=(bounds,)))
+        assert results.did_you_mean == meant
