@@ -29,7 +29,7 @@ PROGRAMS = {
     "mcp": Program("modstar_lsp.mcp.main", "serve coding agents (Model Context Protocol)"),
     "install": Program("modstar_lsp.mcp.install", "put the server into an agent's configuration"),
     "uninstall": Program("modstar_lsp.mcp.install", "take it out again"),
-    "completions": Program("modstar_lsp.completions", "what bash, zsh or fish complete"),
+    "completions": Program("modstar_lsp.completions", "what bash, zsh, fish or PowerShell complete"),
     "lsp": Program("modstar_lsp.server.main", "serve editors (Language Server Protocol)"),
 }
 

@@ -1,4 +1,4 @@
-"""`modstar completions SHELL`: what bash, zsh and fish complete, made out of the parsers of the commands."""
+"""`modstar completions SHELL`: what shells complete, made out of the parsers of the commands."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import NamedTuple, NoReturn
 
 from modstar_lsp.__main__ import PROGRAM, PROGRAMS
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 # The commands that stay beside the one, and its words that they are.
-_ALONE = {"modstar-query": "search", "modstar-index": "index", "modstar-lsp": "lsp"}
+ALONE = {"modstar-query": "search", "modstar-index": "index", "modstar-lsp": "lsp"}
 # By what the help calls a value.
 _FOLDERS, _FILES = ("DIR",), ("FILE", "FILE:LINE[-LINE]")
 
 _USAGE = f"""\
-usage: {PROGRAM} completions bash|zsh|fish
+usage: {PROGRAM} completions bash|zsh|fish|powershell
 
-  bash   {PROGRAM} completions bash > ~/.local/share/bash-completion/completions/{PROGRAM}
-  zsh    {PROGRAM} completions zsh > a folder of $fpath, under the name _{PROGRAM}
-  fish   {PROGRAM} completions fish > ~/.config/fish/completions/{PROGRAM}.fish"""
+  bash        {PROGRAM} completions bash > ~/.local/share/bash-completion/completions/{PROGRAM}
+  zsh         {PROGRAM} completions zsh > a folder of $fpath, under the name _{PROGRAM}
+  fish        {PROGRAM} completions fish > ~/.config/fish/completions/{PROGRAM}.fish
+  powershell  {PROGRAM} completions powershell >> $PROFILE"""
 
 
 class Option(NamedTuple):
@@ -51,7 +52,7 @@ def main() -> NoReturn:
     if len(words) != 1 or words[0] not in SHELLS:
         print(f"{PROGRAM} completions: name one of {', '.join(SHELLS)}", file=sys.stderr)
         sys.exit(2)
-    write = {"bash": bash, "zsh": zsh, "fish": fish}[words[0]]
+    write = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell}[words[0]]
     sys.stdout.write(write(commands()))
     sys.exit(0)
 
@@ -113,7 +114,7 @@ def bash(known: dict[str, Command]) -> str:
         if command.words:
             words.append(f"    {word}) _modstar_among '{' '.join(command.words)}' ;;")
     alone = "\n".join(
-        _BASH_ALONE.format(name=name.replace("-", "_"), word=word) for name, word in _ALONE.items()
+        _BASH_ALONE.format(name=name.replace("-", "_"), word=word) for name, word in ALONE.items()
     )
     return _BASH.format(
         words=" ".join(known),
@@ -122,7 +123,7 @@ def bash(known: dict[str, Command]) -> str:
         follow="\n".join(words),
         alone=alone,
         names="\n".join(
-            f"complete -o default -F _{name.replace('-', '_')} {name}" for name in (PROGRAM, *_ALONE)
+            f"complete -o default -F _{name.replace('-', '_')} {name}" for name in (PROGRAM, *ALONE)
         ),
     )
 
@@ -178,9 +179,9 @@ def zsh(known: dict[str, Command]) -> str:
     cases = "\n".join(
         f"    {word}) _arguments -s {' '.join(_zsh_specs(command))} ;;" for word, command in known.items()
     )
-    alone = "\n".join(f"  {name}) word={word} ;;" for name, word in _ALONE.items())
+    alone = "\n".join(f"  {name}) word={word} ;;" for name, word in ALONE.items())
     return f"""\
-#compdef {PROGRAM} {" ".join(_ALONE)}
+#compdef {PROGRAM} {" ".join(ALONE)}
 # zsh completion of modstar: made by `modstar completions zsh`.
 _modstar() {{
   local word
@@ -232,7 +233,7 @@ def fish(known: dict[str, Command]) -> str:
         lines.append(f"complete -c {PROGRAM} -f -n {_single(first)} -a {word} -d {_single(command.says)}")
     for word, command in known.items():
         seen = f"-c {PROGRAM} -n {_single(f'__fish_seen_subcommand_from {word}')}"
-        alone = [f"-c {name}" for name, other in _ALONE.items() if other == word]
+        alone = [f"-c {name}" for name, other in ALONE.items() if other == word]
         for condition in (seen, *alone):
             if command.words:
                 lines.append(f"complete {condition} -f -a {_single(' '.join(command.words))}")
@@ -250,8 +251,76 @@ def _fish(option: Option) -> str:
     return " ".join([*flags, *([f"-d {_single(option.says)}"] if option.says else [])])
 
 
+# -- PowerShell
+
+
+def powershell(known: dict[str, Command]) -> str:
+    """A script for PowerShell 5.1 and newer."""
+    return _POWERSHELL.format(
+        names=", ".join(_doubled(name) for name in (PROGRAM, *ALONE)),
+        commands="\n".join(_powershell_command(word, command) for word, command in known.items()),
+        alone="; ".join(f"{_doubled(name)} = {_doubled(word)}" for name, word in ALONE.items()),
+    )
+
+
+def _powershell_command(word: str, command: Command) -> str:
+    options = "\n".join(
+        f"      @{{ text = {_doubled(flag)}; says = {_doubled(option.says or flag)}; "
+        f"takes = ${str(bool(option.value)).lower()}; choices = {_powershell_list(option.choices)} }}"
+        for option in command.options
+        for flag in option.flags
+    )
+    return (
+        f"    {_doubled(word)} = @{{ text = {_doubled(word)}; says = {_doubled(command.says)}; "
+        f"words = {_powershell_list(command.words)}; options = @(\n{options}\n    ) }}"
+    )
+
+
+def _powershell_list(values: Sequence[str]) -> str:
+    return f"@({', '.join(map(_doubled, values))})"
+
+
+def _doubled(text: str) -> str:
+    """`text` in single quotes, as PowerShell reads them."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# Tables do not tell -t from -T, so options are a list. Nothing to say leaves it to files and folders.
+_POWERSHELL = """\
+# PowerShell completion of modstar: made by `modstar completions powershell`.
+Register-ArgumentCompleter -Native -CommandName {names} -ScriptBlock {{
+  param($current, $line, $cursor)
+  $known = @{{
+{commands}
+  }}
+  $alone = @{{ {alone} }}
+  $before = @($line.CommandElements | Where-Object {{ $_.Extent.EndOffset -lt $cursor }} |
+    ForEach-Object {{ $_.Extent.Text }})
+  $word = $alone[[System.IO.Path]::GetFileNameWithoutExtension($before[0])]
+  if (-not $word -and $before.Count -gt 1) {{ $word = $before[1] }}
+  if (-not $word) {{
+    $offered = $known.Values
+  }} elseif ($known.ContainsKey($word)) {{
+    $taking = $known[$word].options | Where-Object {{ $_.takes -and $_.text -ceq $before[-1] }}
+    if ($taking) {{
+      $offered = $taking.choices
+    }} elseif ($current -like '-*') {{
+      $offered = $known[$word].options
+    }} else {{
+      $offered = $known[$word].words
+    }}
+  }}
+  $offered | ForEach-Object {{ if ($_ -is [string]) {{ @{{ text = $_; says = $_ }} }} else {{ $_ }} }} |
+    Where-Object {{ $_.text -and $_.text.StartsWith($current) }} | Sort-Object {{ $_.text }} |
+    ForEach-Object {{
+      [System.Management.Automation.CompletionResult]::new($_.text, $_.text, 'ParameterValue', $_.says)
+    }}
+}}
+"""
+
+
 def _single(text: str) -> str:
-    """`text` in single quotes, as all three shells read them."""
+    """`text` in single quotes, as the other three read them."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from modstar_lsp import __version__
 from modstar_lsp.__main__ import PROGRAMS
+from modstar_lsp.completions import SHELLS
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ bash = pytest.mark.skipif(shutil.which("bash") is None, reason="completes in bas
         (("modstar", "indexes", "p"), ["prune"]),
         (("modstar", "install", "c"), ["claude-code", "codex", "cursor"]),
         (("modstar", "mcp", "--b"), ["--bundle"]),
-        (("modstar", "completions", ""), ["bash", "zsh", "fish"]),
+        (("modstar", "completions", ""), list(SHELLS)),
         (("modstar", "search", "README"), []),
         (("modstar", "search", "-k", "-"), []),
     ],
@@ -135,7 +136,38 @@ def test_bash_completes_the_commands_that_stand_alone(bash_script: Path) -> None
     assert completed(bash_script, "_modstar_index", "modstar-index", "--index-dir", "fol") == ["folder"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.skipif(shutil.which("fish") is None, reason="completes in fish")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("modstar in", ["index", "indexes", "install"]),
+        ("modstar search x --in d", ["docs"]),
+        ("modstar completions ", sorted(SHELLS)),
+        ("modstar-index --st", ["--status"]),
+    ],
+)
+def test_fish_completes_words_options_and_values(shop: Path, line: str, offered: list[str]) -> None:
+    script = shop / "modstar.fish"
+    script.write_text(modstar(shop, "completions", "fish").stdout)
+    command = ["fish", "--no-config", "-c", f"source {script}; complete -C '{line}'"]
+    environment = {**os.environ, "HOME": str(shop.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=shop, env=environment)
+    assert sorted(found.split("\t")[0] for found in done.stdout.splitlines()) == offered
+
+
+def test_the_script_for_powershell_is_sound(shop: Path) -> None:
+    import tree_sitter
+    import tree_sitter_powershell
+
+    script = modstar(shop, "completions", "powershell").stdout
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    assert not parser.parse(script.encode()).root_node.has_error
+    assert parser.parse(script.replace("'", "", 1).encode()).root_node.has_error, (
+        "this parser sees what is wrong"
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_every_option_that_a_command_has_is_completed_in_every_shell(shop: Path, shell: str) -> None:
     script = modstar(shop, "completions", shell).stdout
     for word in PROGRAMS:

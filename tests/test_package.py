@@ -36,6 +36,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(
         ROOT / "modstar_lsp", source / "modstar_lsp", ignore=shutil.ignore_patterns("__pycache__")
     )
+    shutil.copytree(ROOT / "docs" / "man", source / "docs" / "man")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     out = tmp_path_factory.mktemp("wheel")
@@ -68,10 +69,13 @@ def run(installed: Path, command: str, *arguments: str, cwd: Path) -> subprocess
     )
 
 
-def test_the_wheel_holds_the_runtime_and_its_bundle_alone(installed: Path) -> None:
-    assert {entry.name for entry in installed.iterdir() if not entry.name.endswith(".dist-info")} == {
+def test_the_wheel_holds_the_runtime_its_bundle_and_the_manual_alone(installed: Path) -> None:
+    assert {entry.name for entry in installed.iterdir() if entry.suffix not in (".dist-info", ".data")} == {
         "modstar_lsp"
     }
+    (data,) = installed.glob("*.data")
+    brought = {file.relative_to(data).as_posix() for file in data.rglob("*") if file.is_file()}
+    assert brought == {f"data/share/man/man1/{page.name}" for page in (ROOT / "docs" / "man").iterdir()}
     assert (installed / "modstar_lsp/bundles/default/modstar.json").is_file()
     assert (installed / "modstar_lsp/py.typed").is_file()
 
