@@ -18,11 +18,12 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt
   "$python" -m venv "$venv"
   # torch first and alone: any looser request would bring several gigabytes of GPU libraries along
   "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt torch
-  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e '.[ann,train,dev]'
+  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e '.[ann,train,dev,docs]'
   touch "$stamp"
 fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
 PATH="$PWD/$venv/bin:$PATH" bash scripts/check_workflows.sh
+PYTHON="$PWD/$venv/bin/python" bash scripts/docs.sh "$venv/site"
 ${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "$@"
