@@ -112,8 +112,17 @@ def seconds(text: str) -> float:
 
 def folder(text: str) -> Path:
     """A path that is not empty."""
+    return _path(text, "folder")
+
+
+def file_name(text: str) -> Path:
+    """A path that is not empty."""
+    return _path(text, "file")
+
+
+def _path(text: str, what: str) -> Path:
     if not text.strip():
-        raise argparse.ArgumentTypeError("must name a folder, but is empty")
+        raise argparse.ArgumentTypeError(f"must name a {what}, but is empty")
     if "\0" in text:
         raise argparse.ArgumentTypeError("must not hold a NUL character")
     return Path(text).expanduser()

@@ -6,11 +6,12 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from modstar_lsp.cli import indexing
-from modstar_lsp.cli.arguments import Parser, folder, pattern, whole
+from modstar_lsp.cli import indexing, sharing
+from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, whole
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.cli.terminal import clean, say, say_json
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
     from modstar_lsp.files import Skipped
-    from modstar_lsp.index import RefreshReport
+    from modstar_lsp.index import Adoption, RefreshReport, VectorFile
     from modstar_lsp.workspace import Workspace
 
 PROGRAM = "modstar-index"
@@ -43,6 +44,8 @@ exit status: 0 on success, 2 after an error
 examples:
   modstar-index --dry-run -v          what would be indexed, what would not, and why
   modstar-index --watch               keep the index fresh until Ctrl-C
+  modstar-index --exit 6 --export shared.vectors      once, where there is time
+  modstar-index --import shared.vectors               everywhere else
   modstar-index ~/src/shop --status"""
 
 
@@ -56,7 +59,7 @@ def make_parser() -> Parser:
     parser = Parser(PROGRAM, _DESCRIPTION, _EPILOG, f"{PROGRAM} [options] [PATH]")
     add = parser.add_argument
     add("path", nargs="?", type=folder, metavar="PATH", help=argparse.SUPPRESS)
-    instead = parser.add_argument_group("instead of indexing once").add_mutually_exclusive_group()
+    instead = parser.add_argument_group("instead of indexing once, or then").add_mutually_exclusive_group()
     instead.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
     instead.add_argument(
         "--dry-run", action="store_true", help="list the files that would be indexed; write nothing"
@@ -65,6 +68,19 @@ def make_parser() -> Parser:
         "--status", action="store_true", help="say what the index holds and whether it is up to date"
     )
     instead.add_argument("--clear", action="store_true", help="remove the index of this project")
+    instead.add_argument(
+        "--export",
+        type=file_name,
+        metavar="FILE",
+        help="index, then write the vectors that deeper exits made to FILE, for others to import",
+    )
+    instead.add_argument(
+        "--import",
+        dest="shared",
+        type=file_name,
+        metavar="FILE",
+        help="index, then take over what another's FILE has for the same lines of code",
+    )
     add(
         "--include",
         action="append",
@@ -134,6 +150,15 @@ def _command() -> int:
 
 def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
     """Everything that indexing once means, then one line about it; whether it could be finished."""
+    with ExitStack() as opened:
+        shared = None
+        if arguments.shared:  # first: a file that is no good is told before the work begins
+            shared = opened.enter_context(workspace.open_vectors(arguments.shared))
+        return _index_with(workspace, shared, arguments)
+
+
+def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argparse.Namespace) -> bool:
+    """`_index` with the vectors of a file that is open."""
     begin = time.monotonic()
     report = indexing.bring_up_to_date(
         PROGRAM,
@@ -143,12 +168,14 @@ def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
         max_file_bytes=arguments.max_file_bytes,
         quiet=arguments.quiet,
     )
+    adoption = None if shared is None else sharing.adopt(workspace, shared, quiet=arguments.quiet)
     if arguments.exit:
         indexing.deepen(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
     with ProgressBar(quiet=arguments.quiet) as bar:
         if report.chunks > indexing.GRAPH_PAYS_ABOVE:
             workspace.build_graph(bar)
-    _tell_report(workspace, report, time.monotonic() - begin, arguments)
+    exported = sharing.export(workspace, arguments.export) if arguments.export else None
+    _tell_report(workspace, report, time.monotonic() - begin, arguments, adoption, exported)
     if not arguments.quiet and (advice := indexing.graph_advice(report.chunks)):
         complain(PROGRAM, advice)
     if not report.complete:
@@ -159,7 +186,12 @@ def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
 
 
 def _tell_report(
-    workspace: Workspace, report: RefreshReport, seconds: float, arguments: argparse.Namespace
+    workspace: Workspace,
+    report: RefreshReport,
+    seconds: float,
+    arguments: argparse.Namespace,
+    adoption: Adoption | None,
+    exported: int | None,
 ) -> None:
     if arguments.quiet:
         return
@@ -177,6 +209,8 @@ def _tell_report(
                 "skipped": _skipped_json(report.skipped),
                 "seconds": round(seconds, 3),
                 "bytes": status.bytes,
+                **({} if adoption is None else {"imported": adoption.taken, "refused": adoption.refused}),
+                **({} if exported is None else {"exported": exported}),
             }
         )
         return
@@ -191,6 +225,10 @@ def _tell_report(
         f"{indexing.duration(seconds)}, index {indexing.size(status.bytes)}",
     ]
     say("; ".join(part for part in parts if part))
+    if adoption is not None:
+        say(sharing.told(workspace, adoption))
+    if exported is not None:
+        say(f"{indexing.count(exported, 'vector')} written to {clean(str(arguments.export))}")
 
 
 def _dry_run(root: Path, arguments: argparse.Namespace) -> int:

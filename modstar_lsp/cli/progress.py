@@ -21,7 +21,12 @@ PREVIEW_INTERVAL = 2.0
 BAR_WIDTH = 24
 # The rest time is told once so much is done: what came before says too little.
 _TELLING_SHARE = 0.1
-_STAGES = {"index": "Indexing", "deepen": "Embedding deeper", "graph": "Building the graph"}
+_STAGES = {
+    "index": "Indexing",
+    "deepen": "Embedding deeper",
+    "graph": "Building the graph",
+    "import": "Taking over",
+}
 _ERASE = "\r\x1b[K"
 
 

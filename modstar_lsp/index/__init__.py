@@ -20,6 +20,8 @@ from modstar_lsp.index.words.terms import chunk_terms
 if TYPE_CHECKING:
     from modstar_lsp.index.reading.snapshot import Snapshot as Snapshot
     from modstar_lsp.index.reading.view import View as View
+    from modstar_lsp.index.vectors.exchange import VectorFile as VectorFile
+    from modstar_lsp.index.writing.adopt import Adoption as Adoption
 
 __all__ = [
     "DamagedIndex",

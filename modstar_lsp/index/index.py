@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from modstar_lsp.files import Walk
     from modstar_lsp.index.reading.snapshot import Snapshot
     from modstar_lsp.index.records import Cancelled, OnProgress, RefreshReport
+    from modstar_lsp.index.vectors.exchange import VectorFile
     from modstar_lsp.index.vectors.neighbours import NeighbourGraph
+    from modstar_lsp.index.writing.adopt import Adoption
 
 # Seconds to wait for a writer before a damaged index is thrown away.
 _DAMAGE_WAIT = 10.0
@@ -284,6 +286,43 @@ class Index:
             return deepen.deepen(
                 self._database, self.root, encoder, depth, places, progress=progress, cancelled=cancelled
             )
+        except DamagedIndex:
+            self._discard()
+            raise
+
+    def export_vectors(self, file: Path) -> int:
+        """Writes the vectors deeper than exit 0 to `file`, for `adopt` elsewhere; how many there are.
+
+        The file is written whole or not at all, and not without any. Raises StoreError.
+        """
+        from modstar_lsp.index.vectors import exchange
+
+        self._check_open()
+        try:
+            return exchange.write(self._database, file)
+        except DamagedIndex:
+            self._discard()
+            raise
+
+    def open_vectors(self, file: Path) -> VectorFile:
+        """A file that `export_vectors` made, to be closed. Raises StoreError when it is of another model."""
+        from modstar_lsp.index.vectors.exchange import VectorFile
+
+        return VectorFile(file, self.bundle.digest, self._database.dimension)
+
+    def adopt(
+        self, file: VectorFile, *, progress: OnProgress | None = None, cancelled: Cancelled | None = None
+    ) -> Adoption:
+        """Takes the vectors of `file` that are deeper than the index's own for the same texts.
+
+        Raises StoreError when the file is damaged or was altered; nothing of it is taken then.
+        """
+        from modstar_lsp.index.writing.adopt import adopt
+
+        self._check_writable()
+        depths = frozenset(candidate.depth for candidate in self.bundle.exits)
+        try:
+            return adopt(self._database, file, depths, wait=LOCK_WAIT, progress=progress, cancelled=cancelled)
         except DamagedIndex:
             self._discard()
             raise

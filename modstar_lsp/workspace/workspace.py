@@ -18,7 +18,7 @@ from modstar_lsp.workspace.question import Question
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Walk
-    from modstar_lsp.index import Snapshot, View
+    from modstar_lsp.index import Adoption, Snapshot, VectorFile, View
     from modstar_lsp.index.records import Cancelled, OnProgress
     from modstar_lsp.search import Hit, Options, Results
     from modstar_lsp.workspace.description import Description
@@ -272,6 +272,26 @@ class Workspace:
         order: the rows of the newest snapshot to embed, the most useful first; None: all.
         """
         return self._index.deepen(self.encoder, depth, order=order, progress=progress, cancelled=cancelled)
+
+    def export_vectors(self, file: Path) -> int:
+        """Writes the vectors deeper than exit 0 to `file`, for `adopt` elsewhere; how many there are."""
+        return self._index.export_vectors(file)
+
+    def open_vectors(self, file: Path) -> VectorFile:
+        """A file that `export_vectors` made, to be closed. Raises StoreError when it is of another model."""
+        return self._index.open_vectors(file)
+
+    def adopt(
+        self,
+        file: VectorFile,
+        progress: OnProgress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Adoption:
+        """Takes the vectors of `file` that are deeper than the index's own for the same texts.
+
+        Raises StoreError when the file is damaged or was altered; nothing of it is taken then.
+        """
+        return self._index.adopt(file, progress=progress, cancelled=cancelled)
 
     def build_graph(self, progress: OnProgress | None = None, cancelled: Cancelled | None = None) -> bool:
         """Builds the nearest-neighbour graph where it pays and hnswlib is installed; whether it was built."""

@@ -8,7 +8,7 @@ them at once is in `matrix.py`. What reads raises Unsound.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 
 import numpy as np
@@ -71,7 +71,7 @@ def find(
     number = number_of(connection, digest)
     if number is None:
         return None
-    exits, vectors = _block(connection, number // BLOCK, dimension)
+    exits, vectors = read_block(connection, number // BLOCK, dimension)
     at = number % BLOCK
     return int(exits[at]), float(vectors.scales[at]), vectors.codes[at]
 
@@ -94,10 +94,40 @@ def find_unchecked(
     return (row[1][at], scale, codes) if abs(length - 1) < _UNIT or not (scale or codes.any()) else None
 
 
-def _block(connection: sqlite3.Connection, block: int, dimension: int) -> tuple[Exits, Quantised]:
-    """The exits of a block and its vectors."""
+def digests_by_number(connection: sqlite3.Connection, total: int) -> list[bytes | None]:
+    """Of each of the `total` vectors the digest of the text that it stands for, None where none is known."""
+    digests: list[bytes | None] = [None] * total
+    for row in connection.execute('SELECT digest, vector, "check" FROM digests'):
+        number = _number(row)
+        if number >= total:
+            raise Unsound("there are more digests than vectors")
+        digests[number] = row[0]
+    return digests
+
+
+def vectors_at(connection: sqlite3.Connection, numbers: NDArray[np.integer], dimension: int) -> Quantised:
+    """The vectors at `numbers`, which ascend: each block is read once."""
+    codes = np.empty((len(numbers), dimension), np.int8)
+    scales = np.empty(len(numbers), np.float32)
+    for number, start, end in _runs(numbers):
+        _, vectors = read_block(connection, number, dimension)
+        at = numbers[start:end] - number * BLOCK
+        codes[start:end], scales[start:end] = vectors.codes[at], vectors.scales[at]
+    return Quantised(codes, scales)
+
+
+def _runs(numbers: NDArray[np.integer]) -> Iterator[tuple[int, int, int]]:
+    """(block, where it begins in `numbers`, where it ends) of each block that ascending `numbers` are in."""
+    blocks = numbers // BLOCK
+    starts = np.flatnonzero(np.concatenate(([True], blocks[1:] != blocks[:-1])))[: len(blocks)].tolist()
+    for start, end in pairwise([*starts, len(blocks)]):
+        yield int(blocks[start]), start, end
+
+
+def read_block(connection: sqlite3.Connection, number: int, dimension: int) -> tuple[Exits, Quantised]:
+    """The exits of block `number` and its vectors."""
     row = connection.execute(
-        'SELECT exits, scales, codes, exits_check, "check" FROM vectors WHERE block = ?', (block,)
+        'SELECT exits, scales, codes, exits_check, "check" FROM vectors WHERE block = ?', (number,)
     ).fetchone()
     if row is None:
         raise Unsound("vectors are missing")
@@ -105,8 +135,8 @@ def _block(connection: sqlite3.Connection, block: int, dimension: int) -> tuple[
     vectors = Quantised(np.frombuffer(row[2], np.int8).reshape(-1, dimension), scales)
     if (
         not len(exits) == len(scales) == len(vectors.codes)
-        or check_of((block, row[0])) != row[3]
-        or _sum(block, vectors) != row[4]
+        or check_of((number, row[0])) != row[3]
+        or _sum(number, vectors) != row[4]
     ):
         raise Unsound("the vectors are not as they were written")
     return exits, vectors
@@ -136,14 +166,11 @@ def write_vectors(
 
     there: how many vectors the table has before.
     """
-    blocks = numbers // BLOCK
-    borders = [*np.flatnonzero(np.concatenate(([True], blocks[1:] != blocks[:-1]))).tolist(), len(blocks)]
-    for start, end in pairwise(borders):
-        block = int(blocks[start])
-        at = numbers[start:end] - block * BLOCK
+    for number, start, end in _runs(numbers):
+        at = numbers[start:end] - number * BLOCK
         dimension = vectors.codes.shape[1]
         # What is there is written again, with a new check: it has to be sound.
-        before = _block(connection, block, dimension) if block * BLOCK < there else None
+        before = read_block(connection, number, dimension) if number * BLOCK < there else None
         size = max(int(at[-1]) + 1, len(before[0]) if before else 0)
         block_exits = np.zeros(size, np.uint8)
         block_scales = np.zeros(size, "<f4")
@@ -158,8 +185,8 @@ def write_vectors(
         connection.execute(
             "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
             (
-                block, exits_blob, block_scales.tobytes(), block_codes.tobytes(),
-                check_of((block, exits_blob)), _sum(block, Quantised(block_codes, block_scales)),
+                number, exits_blob, block_scales.tobytes(), block_codes.tobytes(),
+                check_of((number, exits_blob)), _sum(number, Quantised(block_codes, block_scales)),
             ),
         )  # fmt: skip
 
