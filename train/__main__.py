@@ -7,6 +7,7 @@ The stages, each with its own --help, in order:
   pretrain    repository windows -> an encoder that has read code: masked words, one repository or two
   mine        corpus, a checkpoint -> hard negatives for the next fit
   fit         corpus, a start, a configuration -> the multi-exit encoder; resumes after a kill
+  merge       checkpoints of one layout, encoders or rerankers -> their average
   rerank      questions with a search's answers, a BERT-like encoder -> the last stage's reranker; resumes too
   evaluate    a checkpoint and the evaluation sets -> tables per exit, with BM25 beside them
   ablate      a configuration -> the same run without each of its parts, in one table
@@ -169,6 +170,21 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--record", help="name of a dated folder in train/records")
     one.add_argument("--out", type=Path, required=True, help="checkpoint to write; its run/ keeps the state")
 
+    one = stage("merge", "average checkpoints of one layout, encoders or rerankers")
+    one.add_argument("checkpoints", type=Path, nargs="+", help="two or more folders of checkpoints")
+    one.add_argument(
+        "--shares", type=float, nargs="+", help="of each in the average, their sum 1 (default: all the same)"
+    )
+    one.add_argument(
+        "--gain",
+        type=_gain,
+        action="append",
+        metavar="EXIT=GAIN",
+        help="of an exit that builds on exit 0, set in the result; may be repeated",
+    )
+    one.add_argument("--record", help="name of a dated folder in train/records")
+    one.add_argument("--out", type=Path, required=True, help="checkpoint to write")
+
     one = stage("rerank", "train the reranker of the last stage")
     one.add_argument(
         "--answers", type=Path, required=True, help="a file of `python -m train.data.questions answers`"
@@ -239,6 +255,14 @@ def _depths(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of depths such as 0,2,4") from None
+
+
+def _gain(text: str) -> tuple[int, float]:
+    depth, _, gain = text.partition("=")
+    try:
+        return int(depth), float(gain)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no exit and its gain such as 4=0.8") from None
 
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from model.encoder import ModularStarEncoder
 from model.precision import autocast
 from train.data import Pair
 from train.encoding import SLICE_TOKENS, in_order, slices, tokenize
+from train.logs import counted
 
 # Of the ridge, as a share of the mean square of a column. Exits 2 and 4 of all-MiniLM-L6-v2 fitted on 1,500
 # texts, cosine to where 500 others should lie: .003 .692 .711; .01 .703 .722; .03 .708 .728; .1 .700 .722.
@@ -115,7 +116,7 @@ def pooled_states(
     model.eval()
     parts = slices(tokenize(tokenizer, texts, longest), SLICE_TOKENS)
     found: list[dict[int, Tensor]] = []
-    for part in parts:
+    for part in counted(parts, "slices of texts read", len(parts)):
         ids, mask = part.input_ids.to(model.device), part.attention_mask.to(model.device)
         rows = model(ids, mask, [0]) if 0 in model.depths else {}
         with autocast(model.device.type, bf16):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.encoder import ModularStarEncoder
 from model.precision import autocast
+from train.logs import Progress
 from train.workers import Copies
 
 # Tokens, padding included, of one forward pass when nothing else is said. On a CPU 2,000 to 8,000 are alike.
@@ -82,11 +83,13 @@ def encode(
     model.eval()
     on_cpu = model.device.type == "cpu"
     copies = Copies(model, bf16=bf16, learning=False) if on_cpu else None
+    progress = Progress("texts encoded", len(texts))
 
     def vectors(module: nn.Module, _: int, part: Slice) -> dict[int, Tensor]:
         with torch.no_grad():
             ids, mask = part.input_ids.to(model.device), part.attention_mask.to(model.device)
             found = module(ids, mask, exits, ground)
+            progress.add(len(part.places))
             return {depth: rows.float().cpu() for depth, rows in found.items()}
 
     rows: dict[int, list[np.ndarray]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from evaluation.scoring import cut, fused
 from evaluation.sets import FEW_SHARED_WORDS, SetError, load_flat
 from model.encoder import ModularStarEncoder
 from train.encoding import encode
+from train.logs import counted
 
 # The sets on which models are compared while they train. codetrans_valid is left out: BM25 solves it.
 FLAT_SETS = (
@@ -234,20 +235,26 @@ def score_exits(
     BM25; each exit alone, fused with BM25, rounded to int8, cut to the nested dimensions; every exit's
     queries against every exit's code; an index of which the deepest exit has reached a share.
     """
+    return dict(counted(_scores_of_exits(flat, queries, documents, nested), f"{flat.name}: rankings scored"))
+
+
+def _scores_of_exits(
+    flat: FlatSet, queries: Mapping[int, Rows], documents: Mapping[int, Rows], nested: Sequence[int]
+) -> Iterator[tuple[str, Scores]]:
     lexical = Lexical(flat)
-    found = {"BM25": score(flat, lexical)}
+    yield "BM25", score(flat, lexical)
     exits = sorted(queries)
     for e in exits:
         asked, held = queries[e], documents[e]
-        found[f"exit {e}"] = score_vectors(flat, asked, held)
-        found[f"exit {e} + BM25"] = score(flat, _with_bm25(asked, held, lexical))
-        found[f"exit {e} int8"] = score_vectors(flat, rounded(asked), rounded(held))
+        yield f"exit {e}", score_vectors(flat, asked, held)
+        yield f"exit {e} + BM25", score(flat, _with_bm25(asked, held, lexical))
+        yield f"exit {e} int8", score_vectors(flat, rounded(asked), rounded(held))
         for width in nested:
-            found[f"exit {e} at {width}"] = score_vectors(flat, cut(asked, width), cut(held, width))
+            yield f"exit {e} at {width}", score_vectors(flat, cut(asked, width), cut(held, width))
     for asking in exits:
         for held_at in exits:
             if asking != held_at:
-                found[f"{asking} asks {held_at}"] = score_vectors(flat, queries[asking], documents[held_at])
+                yield f"{asking} asks {held_at}", score_vectors(flat, queries[asking], documents[held_at])
     if len(exits) > 1 and exits[0] == 0:
         deepest = exits[-1]
         order = np.random.default_rng(SEED).permutation(len(flat.documents))
@@ -255,8 +262,7 @@ def score_exits(
             mixed = documents[0].copy()
             reached = order[: round(share * len(order))]
             mixed[reached] = documents[deepest][reached]
-            found[f"{share:.0%} at {deepest}"] = score_vectors(flat, queries[deepest], mixed)
-    return found
+            yield f"{share:.0%} at {deepest}", score_vectors(flat, queries[deepest], mixed)
 
 
 def _with_bm25(queries: Rows, documents: Rows, lexical: Lexical) -> Callable[[int, np.ndarray], Rows]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from model.encoder import ModularStarEncoder
 from train.batches import Batches
 from train.data import Augmentation, Pair, augment
-from train.encoding import Slice, encode, in_order, tokenize
+from train.encoding import Slice, in_order, tokenize
 from train.losses import (
     Contrastive,
     Distillation,
@@ -28,8 +29,6 @@ from train.losses import (
     exit_weights,
 )
 from train.run import LOSS_PART, Report, Run, RunSettings, TrainingError
-
-__all__ = ["Fit", "FitSettings", "encode", "keep_exit0", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,9 @@ class Fit(Run):
 
     def quantities(self) -> list[str]:
         return ["loss", *(f"loss_{e}" for e in self.model.depths), "mixed", "distil", "taught"]
+
+    def told(self) -> dict[str, Any]:
+        return super().told() | {"augmentation": asdict(self.augmentation)}
 
     def gradients(self) -> tuple[dict[str, float], int]:
         """The gradients of the loss by the vectors first, then backwards slice by slice.
@@ -211,11 +213,3 @@ def keep_exit0(model: ModularStarEncoder) -> Tensor | None:
     if head.table is not None:  # it reads nothing of the embedding
         return None
     return 1.0 - head.is_word[:, None] * (head.proj.weight.abs().sum(dim=0) > 0).float()[None, :]
-
-
-@torch.no_grad()
-def merge(model: ModularStarEncoder, start: dict[str, Tensor], share: float) -> None:
-    """Weights between the start of a run and its end: what was learnt at less cost to what was known."""
-    for name, value in model.state_dict().items():
-        began = start[name].to(value.device)
-        value.copy_(began + share * (value - began))

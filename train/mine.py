@@ -24,6 +24,7 @@ from model.precision import bf16_pays
 from train.bags import make_bags, pool
 from train.data import Pair, group_of, repository_of
 from train.encoding import encode
+from train.logs import Progress
 
 # Candidates looked at for each query, and how many of them are kept.
 LOOKED_AT = 64
@@ -61,7 +62,7 @@ def mine(
     queries: np.ndarray,
     codes: np.ndarray,
     pairs: Sequence[Pair],
-    progress: Callable[[str], None] = print,
+    told: Callable[[str], None] = print,
     *,
     within_repository: bool = False,
 ) -> Mined:
@@ -75,6 +76,7 @@ def mine(
     half = torch.bfloat16 if bf16_pays() else torch.float32
     asked, found = torch.from_numpy(queries).to(half), torch.from_numpy(codes).to(half)
     inconsistent = dropped = 0
+    progress = Progress("pairs mined", len(pairs))
     for (language, repository), members in sorted(rivals.items()):
         rows = np.asarray(members)
         own = found[rows]
@@ -99,7 +101,8 @@ def mine(
             for place in range(len(block)):
                 chosen = near[place][good[place]][:KEPT]
                 negatives[block[place], : len(chosen)] = chosen
-        progress(f"{repository} {language or 'no language'}: {len(rows)} pairs".lstrip())
+            progress.add(len(block))
+        told(f"{repository} {language or 'no language'}: {len(rows)} pairs".lstrip())
     return Mined(negatives, inconsistent, dropped)
 
 

@@ -191,6 +191,15 @@ class Pretraining(nn.Module):
         return found
 
 
+def _check_repositories(windows: Sequence[Window], settings: PretrainSettings) -> None:
+    """TrainingError where the in-context loss has nothing to learn: all windows of one repository."""
+    if settings.icc and settings.other and all(one.source == windows[0].source for one in windows):
+        raise TrainingError(
+            f"all {len(windows)} windows are of one repository ({windows[0].source}): the in-context loss "
+            "has nothing to tell apart; give windows of several, or set icc to 0"
+        )
+
+
 class Pretrain(Run):
     """A pre-training run over windows."""
 
@@ -207,6 +216,7 @@ class Pretrain(Run):
         if settings.tokens > model.config.max_position_embeddings:
             positions = model.config.max_position_embeddings
             raise TrainingError(f"windows of {settings.tokens} tokens in a model of {positions} positions")
+        _check_repositories(windows, settings)
         self.windows, self.settings = windows, settings
         self.training = Pretraining(model, settings.conditional)
         self.weights = exit_weights(self.training.depths, model.config.num_hidden_layers, 0.0)

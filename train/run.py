@@ -7,13 +7,15 @@ drawn from generators seeded with both. A state therefore needs no more than mod
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import os
 import signal
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,17 +26,21 @@ from accelerate.utils import InitProcessGroupKwargs
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from model.config import ModularStarConfig
 from model.encoder import ModularStarEncoder
 from model.precision import autocast
 from model.tokenizer import as_transformers
 from train.encoding import Slice, slices
 from train.logs import Log
+from train.resumed import as_saved, differences
 from train.state import load_state, save_snapshot, save_state
 from train.workers import Copies, Copy, keep_freed_memory
 
 SCHEDULES = ("cosine", "trapezoid")
 # Of the settings of any kind of run.
 POSITIVE = "steps batch tokens query_tokens code_tokens slice_tokens group scale clip".split()
+# Of an encoder's configuration, what decides what it computes.
+SHAPE = sorted(inspect.signature(ModularStarConfig).parameters.keys() - {"training", "others"})
 # While one process scores or saves, the others wait for it at the next thing that all do together.
 PATIENCE = timedelta(hours=4)
 
@@ -139,9 +145,11 @@ class Run(ABC):
         alone = self.accelerator.num_processes == 1 and self.device.type == "cpu"
         self.copies = Copies(module, settings.workers, settings.bf16) if alone else None
         self.step, self.seconds = 0, 0.0
+        self.changed: list[str] = []  # of the settings, since the run began
         folder.mkdir(parents=True, exist_ok=True)
         if head := load_state(self.accelerator, folder):
             self.step, self.seconds = head["step"], head["seconds"]
+            self._notice(head)
 
     @property
     def device(self) -> torch.device:
@@ -167,6 +175,22 @@ class Run(ABC):
             {"params": embeddings, "weight_decay": 0.0},
         ]
         return groups, [settings.lr, settings.lr, settings.embedding_lr]
+
+    def told(self) -> dict[str, Any]:
+        """All that decides what is learnt, by name: the settings, the encoder's shape, the data."""
+        config = self.model.config
+        shape = {name: getattr(config, name, None) for name in SHAPE}
+        return {**asdict(self.plan), "model": shape, "data": config.training.get("data", "")}
+
+    def _notice(self, head: dict[str, Any]) -> None:
+        """Say in one line what the state was not made with; a record tells it too."""
+        self.changed = head.get("changed", [])
+        now = differences(head["told"], as_saved(self.told())) if "told" in head else []
+        if now and self.accelerator.is_main_process:
+            print(
+                f"train: {self.folder} goes on from step {self.step} with {'; '.join(now)}", file=sys.stderr
+            )
+        self.changed += [f"from step {self.step}: {one}" for one in now]
 
     @abstractmethod
     def quantities(self) -> list[str]:
@@ -207,7 +231,8 @@ class Run(ABC):
                     log.write(self.step, row | scores)
                 over = self._any(stop.asked or bool(settings.minutes and now - began > settings.minutes * 60))
                 if last or over or self._any(now - saved > settings.checkpoint_minutes * 60):
-                    save_state(self.accelerator, self.folder, self.step, {"seconds": self.seconds})
+                    head = {"seconds": self.seconds, "told": as_saved(self.told()), "changed": self.changed}
+                    save_state(self.accelerator, self.folder, self.step, head)
                     saved = time.monotonic()
                 if over and not last:
                     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import random
 import sys
@@ -25,6 +26,7 @@ from train.bags import make_bags, pool, words_of
 from train.batches import pair_keys, read_hard_negatives, write_hard_negatives
 from train.config import read_config
 from train.data import (
+    CorpusError,
     CorpusReport,
     Pair,
     augment_code,
@@ -52,8 +54,9 @@ from train.evaluate import (
 )
 from train.exit0 import Table as Exit0Table
 from train.exit0 import as_model, continued, train_table
-from train.logs import CURVE
-from train.loop import Fit, merge
+from train.logs import CURVE, counted
+from train.loop import Fit
+from train.merge import merge_checkpoints, merge_with_start
 from train.mine import mine, vectors
 from train.pretrain import Pretrain, Window, read_windows
 from train.record import write_record
@@ -61,6 +64,7 @@ from train.run import Report, processes
 from train.start import start_model
 from train.store import Store, as_record, open_pairs, stamp_of, write_store
 from train.teacher import TextEncoder, starting_table
+from train.tensors import WEIGHTS
 from train.tokenizer import train_tokenizer
 from train.wrap import wrap
 
@@ -85,7 +89,8 @@ def corpus(chosen: argparse.Namespace, folder: Path) -> tuple[Store[Pair], Store
         report = CorpusReport()
 
         def records() -> Iterator[tuple[str, ...]]:
-            for pair in stream_corpus(chosen.data, report, chosen.exclude, chosen.decontaminate):
+            pairs = stream_corpus(chosen.data, report, chosen.exclude, chosen.decontaminate)
+            for pair in counted(pairs, "pairs read"):
                 yield as_record(pair)
 
         write_store(path, records(), lambda: json.dumps({"made_of": made_of, "line": report.line()}))
@@ -95,8 +100,23 @@ def corpus(chosen: argparse.Namespace, folder: Path) -> tuple[Store[Pair], Store
     sources = [pair.source for pair in pairs]
     held = held_out_sources(sources)
     held_out = np.fromiter((source in held for source in sources), dtype=bool, count=len(sources))
+    train = pairs.only(np.flatnonzero(~held_out))
+    _check_negatives(train, chosen.data)
     data = {"files": made_of["files"], "line": known["line"]}
-    return pairs.only(np.flatnonzero(~held_out)), pairs.only(np.flatnonzero(held_out)), data
+    return train, pairs.only(np.flatnonzero(held_out)), data
+
+
+def _check_negatives(pairs: Sequence[Pair], folder: Path) -> None:
+    """CorpusError for pairs that are all about one thing: of them none is a wrong answer to another."""
+    groups: set[int] = set()
+    for pair in pairs:
+        groups.add(group_of(pair))
+        if len(groups) > 1:
+            return
+    raise CorpusError(
+        f"{folder}: {len(pairs)} pairs to train on, about {len(groups)} thing; a contrastive loss needs two "
+        "or more: what is wrong is learnt from the others"
+    )
 
 
 def _digests(folder: Path, pattern: str = "*.jsonl*") -> dict[str, str]:
@@ -148,7 +168,8 @@ def run_tokenizer(chosen: argparse.Namespace) -> int:
     """corpus -> tokenizer"""
     report = CorpusReport()
     pairs = stream_corpus(chosen.data, report, chosen.exclude, chosen.decontaminate)
-    tokenizer = train_tokenizer((text for pair in pairs for text in (pair.query, pair.code)), chosen.size)
+    texts = (text for pair in counted(pairs, "pairs read") for text in (pair.query, pair.code))
+    tokenizer = train_tokenizer(texts, chosen.size)
     as_transformers(tokenizer, 2048).save_pretrained(chosen.out)
     print(report.line())
     print(f"{tokenizer.get_vocab_size()} entries in {chosen.out}")
@@ -221,7 +242,7 @@ def run_pretrain(chosen: argparse.Namespace) -> int:
     settings = config.pretrain if chosen.minutes is None else replace(config.pretrain, minutes=chosen.minutes)
     with processes().main_process_first():  # the others find the store that it made
         windows, data = window_store(chosen.windows, chosen.out / "data")
-    told = {"model": config.model, "pretrain": asdict(settings)}
+    told = {"model": config.model, "pretrain": asdict(settings), "data": data["line"]}
     model, tokenizer = start_model(config, [], chosen.init, None, chosen.tokenizer, told)
     run = Pretrain(model, tokenizer, windows, settings, chosen.out / "run")
     finished = run.run()
@@ -234,6 +255,7 @@ def run_pretrain(chosen: argparse.Namespace) -> int:
                 "steps": run.step,
                 "finished": finished,
                 "hours": round(run.seconds / 3600, 2),
+                "changed": run.changed,
                 "last": curve[-1],
             }
             write_record(chosen.record, told, data, curve, result, command(chosen))
@@ -246,10 +268,12 @@ def window_store(folder: Path, kept: Path) -> tuple[Store[Window], dict[str, Any
     path = kept / "windows"
     known = json.loads(stamp_of(path) or "{}")
     if known.get("made_of") != made_of:
-        records = ([list(window.snippets), window.source] for window in read_windows(folder))
+        found = counted(read_windows(folder), "windows read")
+        records = ([list(window.snippets), window.source] for window in found)
         write_store(path, records, lambda: json.dumps({"made_of": made_of}))
     windows: Store[Window] = Store(path, lambda record: Window(tuple(record[0]), record[1]))
-    line = f"{len(windows)} windows from {len(made_of['files'])} files"
+    together = hashlib.sha256("".join(sorted(made_of["files"].values())).encode()).hexdigest()[:12]
+    line = f"{len(windows)} windows from {len(made_of['files'])} files (digest {together})"
     print(line, flush=True)
     return windows, {"files": made_of["files"], "line": line}
 
@@ -283,7 +307,7 @@ def run_fit(chosen: argparse.Namespace) -> int:
     model = run.whole()
     if processes().is_main_process:
         if start:
-            merge(model, start, config.fit.merge)
+            merge_with_start(model, start, config.fit.merge)
         if finished and model.config.residual and len(held_out):
             gains = fit_gains(model, tokenizer, held_out[:])
             print("gains " + ", ".join(f"exit {depth} {gain}" for depth, gain in gains.items()), flush=True)
@@ -295,6 +319,7 @@ def run_fit(chosen: argparse.Namespace) -> int:
                 "steps": run.step,
                 "finished": finished,
                 "hours": round(run.seconds / 3600, 2),
+                "changed": run.changed,
                 "scores": scores,
             }
             write_record(chosen.record, {"model": config.model, **told}, data, curve, result, command(chosen))
@@ -320,9 +345,23 @@ def run_rerank(chosen: argparse.Namespace) -> int:
     tokenizer.save(str(chosen.out / "tokenizer.json"))
     if chosen.record:
         curve = finished_curve(chosen.out / "run")
-        result = {"steps": run.step, "finished": finished, "hours": round(run.seconds / 3600, 2)}
+        hours = round(run.seconds / 3600, 2)
+        result = {"steps": run.step, "finished": finished, "hours": hours, "changed": run.changed}
         write_record(chosen.record, told, data, curve, result, command(chosen))
     return 0 if finished else STOPPED
+
+
+def run_merge(chosen: argparse.Namespace) -> int:
+    """checkpoints -> their average"""
+    made = merge_checkpoints(
+        chosen.checkpoints, chosen.out, chosen.shares or (), dict(chosen.gain or ()), command(chosen)
+    )
+    shown = ", ".join(f"{one['share']:.4g} of {one['checkpoint']}" for one in made["averaged"])
+    print(f"{chosen.out}: {shown}")
+    if chosen.record:
+        files = {f"{one['checkpoint']}/{WEIGHTS}": one["sha256"] for one in made["averaged"]}
+        write_record(chosen.record, made, {"files": files, "line": shown}, [], {}, command(chosen))
+    return 0
 
 
 def run_mine(chosen: argparse.Namespace) -> int:

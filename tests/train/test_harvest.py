@@ -116,6 +116,17 @@ def test_copyleft_unknown_and_bundled_code_stays_out(tmp_path: Path) -> None:
     assert {row["name"] for row in rows(out)} == {"read_apple", "read_pear", "read_plum"}
 
 
+def test_a_folder_below_its_licence_is_refused_by_naming_the_licence(tmp_path: Path) -> None:
+    fruit = tree(tmp_path / "fruit")
+    done = harvest("harvest", "--out", tmp_path / "out", fruit / "src")
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 1
+    assert f"its licence lies above it ({fruit / 'LICENSE'}): harvest {fruit}" in done.stdout
+    assert rows(tmp_path / "out") == []
+    (fruit / "src" / "fig.py").write_text("# SPDX-License-Identifier: MIT\n" + function("read_fig", "fig"))
+    assert harvest("harvest", "--again", "--out", tmp_path / "out", fruit / "src").returncode == 0
+    assert [row["name"] for row in rows(tmp_path / "out")] == ["read_fig"]
+
+
 def test_near_copies_of_another_source_are_made_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
     in_process(out, tree(tmp_path / "one"), tree(tmp_path / "two"))

@@ -19,8 +19,9 @@ from train.data import Pair, group_of
 from train.encoding import encode, tokenize
 from train.exit0 import Exit0Settings, Table, as_model, start_from, train_table
 from train.logs import CURVE
-from train.loop import Fit, FitSettings, merge
+from train.loop import Fit, FitSettings
 from train.losses import Contrastive, exit_weights
+from train.merge import merge_with_start
 from train.teacher import starting_table
 from train.tokenizer import train_tokenizer
 
@@ -198,5 +199,5 @@ def test_merging_goes_from_the_start_to_the_end_of_a_run(tokenizer: Tokenizer) -
     start = {name: value.clone() for name, value in model.state_dict().items()}
     for parameter in model.parameters():
         torch.nn.init.constant_(parameter, 2.0)
-    merge(model, {name: torch.zeros_like(value) for name, value in start.items()}, 0.75)
+    merge_with_start(model, {name: torch.zeros_like(value) for name, value in start.items()}, 0.75)
     assert all(torch.equal(p, torch.full_like(p, 1.5)) for p in model.parameters())

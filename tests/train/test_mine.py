@@ -32,7 +32,7 @@ def test_the_near_and_wrong_are_found_and_the_likely_right_left_out() -> None:
     # Pair 1's code is near to query 0, pair 2's code is nearer than its own, pair 3's is far.
     queries = unit([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     codes = unit([[1, 0.5, 0, 0], [0.5, 1, 0, 0], [1, 0, 0.1, 0], [0, 0, 0, 1]])
-    found = mine(queries, codes, pairs, progress=lambda _: None)
+    found = mine(queries, codes, pairs, told=lambda _: None)
     assert found.negatives[0][found.negatives[0] >= 0].tolist()[0] == 1
     assert 2 not in found.negatives[0]
     assert found.dropped >= 1
@@ -41,7 +41,7 @@ def test_the_near_and_wrong_are_found_and_the_likely_right_left_out() -> None:
 def test_the_same_code_and_other_languages_are_no_negatives() -> None:
     pairs = [*pairs_of(2), Pair("text", "question 2", "code 2", "go", source="r")]
     same = unit([[1, 0.1], [1, 0.12], [1, 0.5]])
-    found = mine(unit([[1, 0], [0, 1], [1, 0.2]]), same, pairs, progress=lambda _: None)
+    found = mine(unit([[1, 0], [0, 1], [1, 0.2]]), same, pairs, told=lambda _: None)
     assert (found.negatives < 0).all()
 
 
@@ -50,8 +50,8 @@ def test_within_a_repository_the_others_are_not_looked_at() -> None:
     # Code 2, of another repository, is nearer to query 0 than code 1 is.
     queries = unit([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     codes = unit([[1, 0.3, 0], [0.4, 1, 0], [0.6, 0, 1]])
-    anywhere = mine(queries, codes, pairs, progress=lambda _: None).negatives
-    within = mine(queries, codes, pairs, progress=lambda _: None, within_repository=True).negatives
+    anywhere = mine(queries, codes, pairs, told=lambda _: None).negatives
+    within = mine(queries, codes, pairs, told=lambda _: None, within_repository=True).negatives
     assert anywhere[0][:2].tolist() == [2, 1]
     assert within[0][:2].tolist() == [1, -1]
     assert (within[2] < 0).all()

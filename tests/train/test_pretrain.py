@@ -81,6 +81,16 @@ def test_broken_lines_cost_no_more_than_themselves(tmp_path: Path) -> None:
         list(read_windows(tmp_path / "nowhere"))
 
 
+def test_windows_of_one_repository_are_refused_in_one_line(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    config = read_config(Path("tiny"))
+    model = ModularStarEncoder(config.model_config(vocab_size=tokenizer.get_vocab_size()))
+    alike = [window for window in toy_windows() if window.source == "shop"]
+    with pytest.raises(TrainingError, match=r"all 30 windows are of one repository \(shop\)"):
+        Pretrain(model, tokenizer, alike, config.pretrain, tmp_path)
+    masked_words_alone = replace(config.pretrain, icc=0.0, steps=1)
+    assert Pretrain(model, tokenizer, alike, masked_words_alone, tmp_path / "mlm").run()
+
+
 def test_windows_longer_than_the_model_are_refused_in_one_line(tokenizer: Tokenizer, tmp_path: Path) -> None:
     config = read_config(Path("tiny"))
     model = ModularStarEncoder(config.model_config(vocab_size=tokenizer.get_vocab_size()))

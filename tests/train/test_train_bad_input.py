@@ -44,7 +44,7 @@ def changed(root: Path, out: Path, **sections: dict[str, Any]) -> str:
     """Another configuration, some settings of some sections changed."""
     told = json.loads((root / "mini.json").read_text(encoding="utf-8"))
     for name, values in sections.items():
-        told[name] |= values
+        told[name] = told.get(name, {}) | values
     path = out / "changed.json"
     path.write_text(json.dumps(told), encoding="utf-8")
     return str(path)
@@ -132,6 +132,39 @@ def test_what_is_of_another_architecture_is_one_line_and_stays(
             shutil.rmtree(damaged)
             continue
         assert status == 2 and "not a state of this run" in one_line(capsys), name
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_corpus_about_one_thing_is_one_line(
+    prepared: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: int
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    lines = [json.dumps({"text": "the same", "code": f"x = {i}", "lang": "python"}) for i in range(rows)]
+    (corpus / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    told = ["--data", str(corpus), *prepared[1][3:], "--init", str(prepared[0] / "exit0")]
+    assert main(["fit", *told, "--out", str(tmp_path / "fit")]) == 2
+    assert f"{rows} pairs to train on, about 1 thing" in one_line(capsys)
+
+
+def test_a_run_that_goes_on_says_what_it_was_told_differently(
+    prepared: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, fit = prepared
+    told = [*fit, "--init", str(root / "exit0"), "--out", str(tmp_path / "fit")]
+    assert main([*told, "--minutes", "1e-9"]) == STOPPED
+    assert main([*told, "--minutes", "1e-9"]) == STOPPED  # the same, but for when it stops
+    assert not capsys.readouterr().err
+    slower = changed(root, tmp_path, fit={"lr": 0.001}, augmentation={"rename": 0.9})
+    assert main([*told, "--config", slower, "--minutes", "1e-9"]) == STOPPED
+    said = one_line(capsys)
+    assert "goes on from step 2 with augmentation.rename 0.9, was" in said and "lr 0.001, was 0.003" in said
+    more = tmp_path / "corpus"
+    shutil.copytree(root / "corpus", more)
+    (more / "more.jsonl").write_text('{"text": "one more", "code": "x = 1", "lang": "python"}\n')
+    assert main(["fit", "--data", str(more), *told[3:], "--config", slower]) == 0
+    said = one_line(capsys)
+    assert "from step 3 with other data" in said and "lr" not in said
 
 
 def state_of(out: Path) -> tuple[str, dict[str, bytes]]:

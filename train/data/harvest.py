@@ -192,6 +192,8 @@ class Harvest:
                             "licence": licence,
                         }
                     )
+        if not (functions or commits or found) and licences.unknown and tree.above:
+            raise SourceError(f"its licence lies above it ({tree.above}): harvest {tree.above.parent}")
         self._write("functions", functions)
         self._write("commits", commits)
         self._write("windows/windows", found)

@@ -195,6 +195,11 @@ class Licences:
         if metadata and not self._by_folder.get(""):
             self._by_folder[""] = permitted(metadata) or metadata
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing in the tree says a licence, but maybe the heads of files."""
+        return not self._rules and not any(self._by_folder.values())
+
     def of(self, path: str, head: str, more: tuple[str, ...] = ()) -> str:
         """The licence of a file whose first lines are `head`; "" unless it is permissive or one of `more`."""
         stated = self._stated(path, head)
@@ -215,6 +220,17 @@ class Licences:
             if folder in self._by_folder:
                 return self._by_folder[folder]
         return ""
+
+
+def licence_above(folder: Path) -> Path | None:
+    """The licence file nearest above a folder, no farther up than its repository; None when there is none."""
+    for parent in folder.resolve().parents:
+        named = [one for one in sorted(parent.glob("*")) if is_licence_file(one.name) and one.is_file()]
+        if named:
+            return min(named, key=lambda one: not _MAIN_FILE.match(one.name))
+        if (parent / ".git").exists():
+            return None
+    return None
 
 
 def _by_folder(root: Path, files: list[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from typing import IO
 
 from modstar_lsp.chunking.grammars import GRAMMARS
 from modstar_lsp.files.languages import language_by_name
-from train.data.licences import is_licence_file, metadata_licence
+from train.data.licences import is_licence_file, licence_above, metadata_licence
 
 # A file larger than this is data or generated.
 LARGEST_FILE = 600_000
@@ -91,6 +91,7 @@ class Tree:
     metadata: str = ""  # licence that the package states
     debian: str = ""  # text of debian/copyright
     git: Path | None = None
+    above: Path | None = None  # the licence of the project that a given folder is a part of
     files: list[str] = field(default_factory=list)
 
 
@@ -164,7 +165,7 @@ def _local(path: Path, folder: Path, is_excluded: Callable[[str], bool]) -> Tree
             name = path.parent.name if path.name in ("repo", ".git") else path.resolve().name
             _refuse(is_excluded, {name.removesuffix(".git")})
             return _repository(path, folder, name.removesuffix(".git"))
-        return Tree(path, path.resolve().name)
+        return Tree(path, path.resolve().name, above=licence_above(path))
     tree = Tree(
         folder / "tree",
         re.sub(r"\.(?:tar(?:\.\w+)?|tgz|zip|whl|crate|gem)$", "", path.name),
