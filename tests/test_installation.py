@@ -117,7 +117,7 @@ class Bare:
     def __init__(self, base: Path) -> None:
         self.home = base / "home"
         clone = self.home / "src" / "modstar"
-        for name in ("modstar_lsp", "pyproject.toml", "README.md", "LICENSE"):
+        for name in ("modstar", "modstar_lsp", "pyproject.toml", "README.md", "LICENSE"):
             source, target = ROOT / name, clone / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
@@ -173,6 +173,8 @@ def test_after_the_one_command_everything_works(bare: Bare, tmp_path: Path) -> N
     (tmp_path / "scale.py").write_text("def weigh_parcel(parcel):\n    return parcel.mass\n")
     found = bare.run('modstar-query "weigh a parcel"', cwd=tmp_path)
     assert found.returncode == 0 and "weigh_parcel" in found.stdout, found.stderr
+    asked = "import modstar; print(modstar.open('.').search('weigh a parcel')[0].symbol)"
+    assert bare.run(f'python -c "{asked}"', cwd=tmp_path).stdout.strip() == "weigh_parcel"
     assert bare.run("pip check").returncode == 0
 
 

@@ -16,7 +16,7 @@ Levels = Sequence[Sequence[str]]
 PACKAGES: Levels = (
     ("bench",),
     ("train", "export"),
-    ("evaluation", "model", "bundle"),
+    ("evaluation", "model", "bundle", "modstar"),
     ("modstar_lsp",),
 )
 RUNTIME: Levels = (
@@ -157,7 +157,7 @@ def test_the_runtime_never_imports_the_training_stack() -> None:
     heavy = {
         (module, name)
         for module, path in modules(ROOT).items()
-        if module.split(".")[0] == "modstar_lsp"
+        if module.split(".")[0] in ("modstar", "modstar_lsp")
         for name in imported(path)
         if name.split(".")[0] in HEAVY
     }

@@ -33,9 +33,8 @@ sys.exit(module.main())
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked wheel, built from a copy of the sources."""
     source = tmp_path_factory.mktemp("source")
-    shutil.copytree(
-        ROOT / "modstar_lsp", source / "modstar_lsp", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for name in ("modstar", "modstar_lsp"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "docs" / "man", source / "docs" / "man")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
@@ -71,11 +70,13 @@ def run(installed: Path, command: str, *arguments: str, cwd: Path) -> subprocess
 
 def test_the_wheel_holds_the_runtime_its_bundle_and_the_manual_alone(installed: Path) -> None:
     assert {entry.name for entry in installed.iterdir() if entry.suffix not in (".dist-info", ".data")} == {
-        "modstar_lsp"
+        "modstar",
+        "modstar_lsp",
     }
     (data,) = installed.glob("*.data")
     brought = {file.relative_to(data).as_posix() for file in data.rglob("*") if file.is_file()}
     assert brought == {f"data/share/man/man1/{page.name}" for page in (ROOT / "docs" / "man").iterdir()}
+    assert (installed / "modstar/py.typed").is_file()
     assert (installed / "modstar_lsp/bundles/default/modstar.json").is_file()
     assert (installed / "modstar_lsp/py.typed").is_file()
 
@@ -99,6 +100,21 @@ def test_an_installed_modstar_indexes_and_answers_offline(installed: Path, tmp_p
         installed, "query", "gluon lattice chromodynamics", project, "--index-dir", indexes, cwd=tmp_path
     )
     assert nothing.returncode == 1, nothing.stdout
+
+
+def test_an_installed_modstar_answers_programs(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "scale.py").write_text("def weigh_parcel(parcel):\n    return parcel.mass * GRAVITY\n")
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import modstar
+assert modstar.__file__.startswith(sys.argv[1])
+with modstar.open(".", index_dir="indexes") as project:
+    print(project.search("weigh a parcel", min_score=0)[0].symbol)
+"""
+    command = [sys.executable, "-c", program, str(installed)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "weigh_parcel", done.stderr
 
 
 def test_every_exit_of_the_bundle_answers_offline(installed: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Hits as people read them, as JSON, and as lines that an editor jumps to."""
+"""Hits as people read them, and as lines that an editor jumps to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from modstar_lsp.cli.terminal import Style, can_print, clean, columns, is_terminal, width_of
 from modstar_lsp.search.snippet import last_name, marks, name_at
@@ -72,26 +72,6 @@ def vimgrep(path: str, found: Description, marked: Collection[str]) -> str:
     """`path:line:column:text`, the column in bytes from 1 as editors count it."""
     text = found.lines[found.focus.line] if found.lines else ""
     return f"{clean(path)}:{found.line}:{_column(text, found.focus.symbol, marked)}:{_one_line(text)}\n"
-
-
-def as_json(found: Description, text: bool, explain: bool) -> dict[str, Any]:
-    """A hit as an object; with its code and with the parts of its score if they are wanted."""
-    hit = found.hit
-    encoded: dict[str, Any] = {
-        "path": hit.path,
-        "line": found.line,
-        "start_line": hit.start_line,
-        "end_line": hit.end_line,
-        "symbol": found.symbol,
-        "kind": found.kind,
-        "language": hit.language,
-        "score": round(hit.score, 4),
-    }
-    if explain:
-        encoded["explanation"] = {rule: round(value, 4) for rule, value in hit.explanation.items()}
-    if text:
-        encoded["text"] = "\n".join(found.lines)
-    return encoded
 
 
 def explained(hit: Hit) -> str:

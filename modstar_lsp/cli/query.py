@@ -477,7 +477,7 @@ def _for_people(answers: Sequence[Answered], arguments: SimpleNamespace) -> tupl
 
 def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
     """Write the hits on standard output in the form that was asked for; how many there are."""
-    from modstar_lsp.cli.output import as_json, shown_path, vimgrep
+    from modstar_lsp.cli.output import shown_path, vimgrep
 
     out = sys.stdout
     if not arguments.json and not arguments.vimgrep:
@@ -495,7 +495,7 @@ def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
         several = len(answers) > 1
 
         def encoded(root: Path, hit: Description) -> dict[str, Any]:
-            form = as_json(hit, arguments.snippet, arguments.explain)
+            form = hit.encoded(arguments.snippet, arguments.explain)
             return {"root": str(root), **form} if several else form
 
         closest = _closest(answers) if not found else None

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TextIO
 
+from modstar_lsp import __version__
+
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 # Control characters (an escape sequence begins with one), line separators, the marks that reorder text so
@@ -41,10 +43,10 @@ def say(line: str) -> None:
 
 
 def say_json(value: Mapping[str, Any], indent: int | None = 2) -> None:
-    """Print an object as JSON, in ASCII so that every console and pipe can carry it."""
+    """Print an object as JSON, in ASCII so that every console and pipe can carry it, and say whose it is."""
     import json
 
-    say(json.dumps(value, indent=indent))
+    say(json.dumps({"version": __version__, **value}, indent=indent))
 
 
 class Style(NamedTuple):

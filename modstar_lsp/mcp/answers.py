@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modstar_lsp.workspace.description import Description
+    from modstar_lsp.workspace.outline import Definition
     from modstar_lsp.workspace.several import Found
 
 # Tokenizers of language models make one of three to four bytes of code: this errs on the small side.
@@ -69,38 +70,13 @@ def _code(it: Description, words: Collection[str], lines: int) -> list[str]:
     return [f"    {number}: {line[:_LINE_CHARS]}" for number, line in numbered]
 
 
-class Entry(NamedTuple):
-    """A definition in a file, by its whole name. Of a short one inside another only a line is known."""
-
-    first: int
-    last: int
-    name: str
-    kind: str
-
-
-def entries(path: str, text: str) -> list[Entry]:
-    """The definitions in the file `path` with content `text`, in order; none without a grammar."""
-    from modstar_lsp.chunking import chunk_file, outline
-
-    found = {
-        ".".join(part for part in (one.scope, one.name) if part): (one.start_line, one.end_line, one.kind)
-        for one in outline(path, text)
-    }
-    if found:
-        for chunk in chunk_file(path, text):
-            for symbol, line in zip(chunk.symbols, chunk.symbol_lines, strict=True):
-                found.setdefault(f"{chunk.scope}.{symbol}" if chunk.scope else symbol, (line, line, ""))
-    listed = [Entry(first, last, name, kind) for name, (first, last, kind) in found.items()]
-    return sorted(listed, key=lambda one: (one.first, -one.last))
-
-
-def outlined(path: str, definitions: Sequence[Entry], budget: int) -> str:
+def outlined(path: str, definitions: Sequence[Definition], budget: int) -> str:
     """Definitions of a file, a line each, those inside others further in."""
     text = [f"{path}:"]
     room = budget - _FOOTER_TOKENS - tokens(text[0])
     for number, one in enumerate(definitions):
-        outer, _, name = one.name.rpartition(".")
-        where = f"lines {one.first}-{one.last}" if one.kind else f"line {one.first}"
+        outer, _, name = one.symbol.rpartition(".")
+        where = f"lines {one.start_line}-{one.end_line}" if one.kind else f"line {one.start_line}"
         line = f"{'  ' * (outer.count('.') + 1 + bool(outer))}{where} {name}"
         line += f" ({one.kind})" if one.kind else ""
         room -= tokens(line) + 1

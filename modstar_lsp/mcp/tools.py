@@ -204,6 +204,7 @@ class Tools:
         return self._answer(given, lambda folder: question, cancelled)
 
     def _similar(self, given: Mapping[str, Any], cancelled: Cancelled) -> str:
+        from modstar_lsp.workspace.outline import searched_text
         from modstar_lsp.workspace.question import Question, selected_lines
 
         path, first, code = given["path"], given["start_line"], given["code"]
@@ -216,7 +217,7 @@ class Tools:
         if last < first:
             raise QueryError(f"similar: end_line {last} comes before start_line {first}")
         home, below = self._file(path)
-        first, last, code = selected_lines(path, self._text(home, below), first, last)
+        first, last, code = selected_lines(path, searched_text(home.root, below), first, last)
         here = Question.of_code(code, (below, first, last))
         return self._answer(
             given, lambda folder: here if folder is home else here._replace(origin=None), cancelled
@@ -311,18 +312,20 @@ class Tools:
     # -- outline and status
 
     def _outline(self, given: Mapping[str, Any], cancelled: Cancelled) -> str:
+        from modstar_lsp.workspace.outline import definitions, searched_text
+
         folder, below = self._file(given["path"])
-        entries = answers.entries(below, self._text(folder, below))
+        found = definitions(below, searched_text(folder.root, below))
         symbol = given["symbol"]
         if symbol is not None:
             wanted = symbol.strip().replace("::", ".")
-            outer = [one.name for one in entries if f".{one.name}".endswith(f".{wanted}")]
-            entries = [one for one in entries if any(f"{one.name}.".startswith(f"{name}.") for name in outer)]
-            if not entries:
+            outer = [one.symbol for one in found if f".{one.symbol}".endswith(f".{wanted}")]
+            found = [one for one in found if any(f"{one.symbol}.".startswith(f"{name}.") for name in outer)]
+            if not found:
                 raise QueryError(f"{given['path']} defines no {symbol[:80]!r}")
-        if not entries:
+        if not found:
             raise QueryError(f"{given['path']} holds no definition that could be told: read it instead")
-        return answers.outlined(str(folder.root / below), entries, given["max_tokens"])
+        return answers.outlined(str(folder.root / below), found, given["max_tokens"])
 
     def _status(self, given: Mapping[str, Any], cancelled: Cancelled) -> str:
         said = []
@@ -353,18 +356,6 @@ class Tools:
         if not (folder.root / below).is_file():
             raise WorkspaceError(f"{path} is a folder: name a file in it")
         return folder, below
-
-    def _text(self, folder: Folder, below: str) -> str:
-        """What a file holds, if it is one that is searched: secrets and what is ignored are not read."""
-        from modstar_lsp.files import Unreadable, is_allowed, read_source
-
-        reason = "ignored, or no source file"
-        try:
-            if is_allowed(folder.root, below):
-                return read_source(folder.root, below)
-        except Unreadable as error:
-            reason = error.reason
-        raise WorkspaceError(f"{folder.root / below} is not searched: {reason}")
 
 
 def _ask(

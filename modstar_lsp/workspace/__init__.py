@@ -6,6 +6,7 @@ grammar.py      the filters that a question may hold
 scope.py        what somebody means who names a folder or file
 several.py      answers of several folders as one list
 description.py  a hit as every face tells of it: its lines as they stand now, the one to jump to, its kind
+outline.py      the definitions in a file
 """
 
 from modstar_lsp.workspace.workspace import Workspace, is_a_lot, project_root, useful_exit

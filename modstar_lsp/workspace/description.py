@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modstar_lsp.files.languages import NOTEBOOK
 from modstar_lsp.search.snippet import Focus, Snippet, focus, snippet
@@ -50,6 +50,24 @@ class Description(NamedTuple):
     def symbol(self) -> str:
         """The name of what was found with its enclosing names, "" when it has none."""
         return ".".join(part for part in (self.hit.scope, self.focus.symbol) if part)
+
+    def encoded(self, text: bool, explain: bool) -> dict[str, Any]:
+        """As an object of JSON (docs/schema.json); with its code and the parts of its score if wanted."""
+        encoded: dict[str, Any] = {
+            "path": self.hit.path,
+            "line": self.line,
+            "start_line": self.hit.start_line,
+            "end_line": self.hit.end_line,
+            "symbol": self.symbol,
+            "kind": self.kind,
+            "language": self.hit.language,
+            "score": round(self.hit.score, 4),
+        }
+        if explain:
+            encoded["explanation"] = {rule: round(value, 4) for rule, value in self.hit.explanation.items()}
+        if text:
+            encoded["text"] = "\n".join(self.lines)
+        return encoded
 
     def snippet(self, words: Collection[str], count: int) -> Snippet:
         """Some `count` lines for people to read: the one to jump to, and those that hold most `words`."""

@@ -35,7 +35,7 @@ def test_json_says_everything_once(indexed: Shell) -> None:
     answer = indexed.query("parse_json", "--json", "--explain")
     assert answer.status == 0
     told = json.loads(answer.out)
-    assert set(told) == {"query", "root", "coverage", "seconds", "hits", "closest"}
+    assert set(told) == {"version", "query", "root", "coverage", "seconds", "hits", "closest"}
     assert (told["query"], told["coverage"], told["closest"]) == ("parse_json", 1.0, None)
     hit = told["hits"][0]
     assert "\ndef parse_json(text):\n" in "\n" + hit["text"]
