@@ -39,7 +39,7 @@ from modstar_lsp.errors import ModstarError
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options
 from modstar_lsp.search.calibrate import LIKENESS, Calibration
-from modstar_lsp.search.candidates import likeness_features
+from modstar_lsp.search.candidates import likeness_features, shapes
 from modstar_lsp.search.query import Query
 from modstar_lsp.search.ranking import SIMILAR_WEIGHTS, Candidates
 from modstar_lsp.search.search import gather_similar, order
@@ -229,6 +229,7 @@ def ask(workspace: Workspace, tree: str, selection: Selection, depth: int, *, ho
         )
         found = found.at(np.flatnonzero(snapshot.exits[found.rows] == depth))
         columns = likeness_features(snapshot, selection.code, found)
+        found = found._replace(shape=shapes(selection.code, found, columns["shared"], workspace))
     words = split_words(selection.code)
     kinds = [copy_of(selection, chunk) for chunk in found.chunks]
     others = [row for row in order(found, query, weights=SIMILAR_WEIGHTS) if not kinds[row]]

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.encoder.words import split_words
+from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.index.words.terms import text_counts
 from modstar_lsp.search.lexical import bm25, idf_of
 from modstar_lsp.search.query import Query, name_parts
 from modstar_lsp.search.ranking import Candidates, Terms
+from modstar_lsp.search.shape import shapes_in_common
 
 if TYPE_CHECKING:
-    from modstar_lsp.index import View
+    from modstar_lsp.index import StoredChunk, View
+    from modstar_lsp.search.filters import Sources
 
 # Enough that a right file is among them for 99 of 100 development questions; one costs some 10 µs.
 LEXICAL_CANDIDATES = 120
@@ -27,6 +30,8 @@ FILE_CANDIDATES = 40
 TELLING_TERMS = 24
 # An identifier that so few chunks hold brings all of them.
 RARE = 40
+# Candidates whose shape is compared with the selection's: one costs some 0.3 ms.
+SHAPED = 60
 # Terms in common by chance: less than these many say little, as they stand in any file.
 FEW = 4
 
@@ -125,6 +130,23 @@ def likeness_features(snapshot: View, code: str, found: Candidates) -> dict[str,
         "rare": held[found.rows] / max(total, 1e-6),
         "shared": both[found.rows] / (fewer + FEW),
     }
+
+
+def shapes(code: str, found: Candidates, likely: Floats, sources: Sources | None) -> Floats:
+    """How much of its shape `code` has in common with each candidate (shape.py), float32 [m].
+
+    likely: of each, that it is the code; the SHAPED likeliest are looked at, the others have 0.
+    sources: of their texts; None: all have 0.
+    """
+    out = np.zeros(len(found.rows), np.float32)
+    if sources is not None:
+        best = np.argsort(-likely, kind="stable")[:SHAPED]
+        out[best] = shapes_in_common(code, [_text(found.chunks[at], sources) for at in best])
+    return out
+
+
+def _text(chunk: StoredChunk, sources: Sources) -> str:
+    return joined(lines_of(sources.source(chunk.path)), chunk.start_line, chunk.end_line)
 
 
 def elsewhere(snapshot: View, origin: tuple[str, int, int], allowed: Mask | None) -> Mask:

@@ -17,7 +17,7 @@ How a question becomes an answer, step by step:
 8. Each hit carries its addends, by rule, as its explanation.
 
 Find-similar goes the same way with a selection's telling words in place of the question's, without names,
-and with a calibration of its own.
+with a calibration of its own, and with a look at the shape of the likeliest (shape.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from modstar_lsp.encoder import Encoder
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.search.calibrate import Calibration
-from modstar_lsp.search.candidates import elsewhere, likeness_features, pool, telling_terms
+from modstar_lsp.search.candidates import elsewhere, likeness_features, pool, shapes, telling_terms
 from modstar_lsp.search.filters import Filter, Sources, allowed_rows
 from modstar_lsp.search.late_interaction import nearest_words
 from modstar_lsp.search.lexical import idf_of
@@ -246,7 +246,7 @@ def similar(
     if calibration.similar is not None:
         calibration = calibration.similar
         likely = calibration.probability(likeness_features(snapshot, code, found))
-        found = found._replace(likeness=likely)
+        found = found._replace(likeness=likely, shape=shapes(code, found, likely, options.sources))
     return _ranked(snapshot, query, found, options, calibration, SIMILAR_WEIGHTS, begin)
 
 
