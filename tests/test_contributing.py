@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import modstar_lsp
+from modstar_lsp.__main__ import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 LIGHT = (ROOT / "tests/runtime.txt").read_text("utf-8").split()
@@ -40,6 +42,19 @@ def test_every_version_of_python_that_is_promised_is_tried(page: str) -> None:
 def test_the_version_to_cite_is_the_version() -> None:
     cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
     assert cited == [modstar_lsp.__version__]
+
+
+def test_the_registry_of_servers_is_told_name_version_and_command_as_they_are() -> None:
+    told = json.loads((ROOT / "server.json").read_text("utf-8"))
+    assert f"<!-- mcp-name: {told['name']} -->" in (ROOT / "README.md").read_text("utf-8")
+    (package,) = told["packages"]
+    assert told["version"] == package["version"] == modstar_lsp.__version__
+    assert len(told["description"]) <= 100
+    word = package["packageArguments"][0]["value"]
+    assert PROGRAMS[word].module == "modstar_lsp.mcp.main"
+    assert f'{package["identifier"]} = "modstar_lsp.__main__:main"' in (ROOT / "pyproject.toml").read_text(
+        "utf-8"
+    )
 
 
 def test_only_a_tag_publishes() -> None:

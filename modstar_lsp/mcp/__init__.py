@@ -1,7 +1,8 @@
-"""`modstar mcp`: a Model Context Protocol server on standard input and output, for coding agents.
+"""`modstar mcp`: a Model Context Protocol server for coding agents, on standard input and output or by HTTP.
 
     main.py     the process: arguments, start, end
-    rpc.py      JSON-RPC by lines: who asked what, cancelling, an answer to every request
+    rpc.py      JSON-RPC, and by lines: who asked what, cancelling, an answer to every request
+    http.py     the same by HTTP on this machine, behind a token
     schema.py   what a tool takes, as the client reads it and as it is checked
     tools.py    the tools: search, similar, outline, status
     folders.py  the folders that may be asked about, and how much of each is known

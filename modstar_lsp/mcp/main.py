@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from modstar_lsp import __version__
 from modstar_lsp.background.child import Launch
 from modstar_lsp.errors import ModstarError, WorkspaceError
 from modstar_lsp.mcp.folders import Folders
-from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, RpcError
+from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
 from modstar_lsp.mcp.tools import INSTRUCTIONS, Tools
 from modstar_lsp.startup import hasten_numpy
 from modstar_lsp.trusted_path import keep_to_trusted_path
+
+if TYPE_CHECKING:
+    from modstar_lsp.mcp import http
 
 PROGRAM = "modstar mcp"
 
 #: Versions of the protocol that begin with `initialize`. Clients of later ones fall back to it.
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+#: The variable with the token of HTTP clients, for those that keep it in their configuration.
+TOKEN_VARIABLE = "MODSTAR_MCP_TOKEN"
+# A shorter one could be tried out.
+_TOKEN_CHARS = 16
 # What was answered is still written for so long when the client has closed its end.
 _LAST_WORDS_SECONDS = 1.0
 
@@ -30,7 +39,10 @@ Search for coding agents: a Model Context Protocol server on standard input and 
 FOLDER is what may be searched, by default the project around the current directory.
 
   --index-dir DIR  keep indexes here instead of the user's cache folder
-  --bundle DIR     use this model instead of the built-in one"""
+  --bundle DIR     use this model instead of the built-in one
+  --http PORT      speak streamable HTTP on this machine alone, at that port (0: any that
+                   is free); says the address and the token that clients need, which is
+                   that of ${TOKEN_VARIABLE} or a new one"""
 
 
 class Server:
@@ -82,12 +94,28 @@ class Server:
             raise RpcError(INVALID_REQUEST, "initialize comes first")
 
 
+class Arguments(NamedTuple):
+    """The command line. port: of HTTP, None for standard input and output."""
+
+    roots: list[Path]
+    launch: Launch
+    port: int | None
+
+
 def main() -> NoReturn:
-    """Serve one client until its end of the pipe closes."""
+    """Serve one client until its end of the pipe closes, or clients by HTTP until it is told to end."""
     keep_to_trusted_path()
     hasten_numpy()
     try:
-        folders = _folders(sys.argv[1:])
+        arguments = _arguments(sys.argv[1:])
+        folders = Folders(arguments.roots or [_project_here()], arguments.launch)
+        tools = Tools(folders)
+
+        def methods() -> Methods:
+            server = Server(tools)
+            return Methods(server.quick, server.slow)
+
+        web = None if arguments.port is None else _listening(arguments.port, methods)
     except (ModstarError, OSError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -96,25 +124,50 @@ def main() -> NoReturn:
         folders.close()
         os._exit(status)  # threads may be in the middle of an answer that nobody waits for
 
-    # Whatever else a library prints must not go where the answers go.
-    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    sys.stdout = sys.stderr
-    server = Server(Tools(folders))
-    connection = Connection(sys.stdin.buffer, target, server.quick, server.slow, stuck=lambda: leave(1))
     try:
-        connection.serve()
-        connection.drain(_LAST_WORDS_SECONDS)
+        if web is None:
+            _serve_pipe(methods(), stuck=lambda: leave(1))
+        else:
+            signal.signal(signal.SIGTERM, lambda number, frame: leave(0))
+            web.serve_forever()
     except KeyboardInterrupt:
         pass
     leave(0)
 
 
-def _folders(arguments: list[str]) -> Folders:
-    """The folders and options of the command line; argparse would take a third of the start."""
+def _serve_pipe(methods: Methods, stuck: Callable[[], NoReturn]) -> None:
+    # Whatever else a library prints must not go where the answers go.
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr
+    connection = Connection(sys.stdin.buffer, target, methods, stuck)
+    connection.serve()
+    connection.drain(_LAST_WORDS_SECONDS)
+
+
+def _listening(port: int, methods: Callable[[], Methods]) -> http.Server:
+    """Listens for HTTP clients, and says where and with which token. Raises WorkspaceError."""
+    import secrets
+
+    from modstar_lsp.mcp import http
+
+    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32)
+    if len(token) < _TOKEN_CHARS or not token.isascii() or not token.isprintable() or " " in token:
+        raise WorkspaceError(f"{TOKEN_VARIABLE} must be {_TOKEN_CHARS} letters or more, without blanks")
+    try:
+        server = http.Server(port, token, methods, VERSIONS)
+    except OSError as error:
+        raise WorkspaceError(f"cannot listen on port {port} ({error.strerror}): name another") from None
+    print(f"{server.url}\nAuthorization: Bearer {token}", flush=True)
+    return server
+
+
+def _arguments(given: list[str]) -> Arguments:
+    """What the command line says; argparse would take a third of the start. Raises WorkspaceError."""
     options: dict[str, Path] = {}
     roots: list[Path] = []
-    rest = iter(arguments)
+    port: int | None = None
+    rest = iter(given)
     for word in rest:
         if word in ("-h", "--help"):
             print(_USAGE)
@@ -127,13 +180,21 @@ def _folders(arguments: list[str]) -> Folders:
             if not value:
                 raise WorkspaceError(f"{word} needs a folder (see {PROGRAM} --help)")
             options[word.strip("-").replace("-", "_")] = Path(value).expanduser().absolute()
+        elif word == "--http":
+            port = _port(next(rest, ""))
         elif word.startswith("-"):
             raise WorkspaceError(f"no such option: {word} (see {PROGRAM} --help)")
         elif not word.strip():
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
             roots.append(Path(word).expanduser().absolute())
-    return Folders(roots or [_project_here()], Launch(options.get("index_dir"), options.get("bundle")))
+    return Arguments(roots, Launch(options.get("index_dir"), options.get("bundle")), port)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise WorkspaceError(f"--http needs a port, 0 to 65535, not {text[:40]!r} (see {PROGRAM} --help)")
+    return int(text)
 
 
 def _project_here() -> Path:

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 by lines, as the Model Context Protocol has it on standard input and output.
+"""JSON-RPC 2.0: what a message asks for (`Methods`), and messages by lines (`Connection`).
 
 Requests that take time run on threads of their own, so that a ping and a cancellation are heard meanwhile.
 What is sent waits in a queue: neither a tool nor this reader ever waits for a client that does not read.
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from queue import Full, Queue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -19,8 +19,8 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
-# Longer lines are an accident: a question is a page at most.
-_LINE_BYTES = 4_000_000
+#: Longer messages are an accident: a question is a page at most.
+MESSAGE_BYTES = 4_000_000
 # A client that has so many answers unread does not read at all.
 _UNREAD = 1_000
 # Calls that are answered at the same time; more are refused.
@@ -60,81 +60,65 @@ Quick = Callable[[Any], Message]
 Slow = Callable[[Any, Call], Message]
 
 
-class Connection:
-    """One client. stuck: called when it does not read what it is sent, or is gone; it ends the process."""
+class Job(NamedTuple):
+    """What a message asks for. run: makes the answer, None when nobody wants it any more.
 
-    def __init__(
-        self,
-        source: BinaryIO,
-        target: BinaryIO,
-        quick: Mapping[str, Quick],
-        slow: Mapping[str, Slow],
-        stuck: Callable[[], None],
-    ) -> None:
-        self._source = source
-        self._target = target
+    slow: whether that takes time.
+    """
+
+    run: Callable[[], Message | None]
+    slow: bool = False
+
+
+class Methods:
+    """What one client may ask, and what it has asked. For any thread."""
+
+    def __init__(self, quick: Mapping[str, Quick], slow: Mapping[str, Slow]) -> None:
         self._quick = quick
         self._slow = slow
-        self._stuck = stuck
         self._calls: dict[Id, Call] = {}
         self._lock = threading.Lock()
-        self._out: Queue[bytes] = Queue(_UNREAD)
 
-    def serve(self) -> None:
-        """Answers every message until the input ends."""
-        threading.Thread(target=self._write, name="modstar-answers", daemon=True).start()
-        while line := self._source.readline(_LINE_BYTES + 1):
-            if len(line) > _LINE_BYTES:
-                while line and not line.endswith(b"\n"):
-                    line = self._source.readline(_LINE_BYTES)
-                self._refuse(None, INVALID_REQUEST, f"a message has {_LINE_BYTES:,} bytes at most")
-            elif line.strip():
-                self._read(line)
-
-    def _read(self, line: bytes) -> None:
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            self._refuse(None, PARSE_ERROR, "not valid JSON")
-            return
-        # Version 2025-03-26 lets a client send several at once; each is answered by itself.
-        for one in message if isinstance(message, list) and message else [message]:
-            self._receive(one)
-
-    def _receive(self, message: Any) -> None:
+    def take(self, message: Any) -> Job | None:
+        """What a message asks for; None for one without an answer, which is obeyed at once."""
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-            self._refuse(_id(message), INVALID_REQUEST, "not a JSON-RPC 2.0 message")
-            return
+            return _refusal(_id(message), INVALID_REQUEST, "not a JSON-RPC 2.0 message")
         method, params = message.get("method"), message.get("params")
         if method is None and ("result" in message or "error" in message):
-            return  # nothing was asked of the client
+            return None  # nothing was asked of the client
         if not isinstance(method, str):
-            self._refuse(_id(message), INVALID_REQUEST, "method must be a string")
-        elif "id" not in message:
+            return _refusal(_id(message), INVALID_REQUEST, "method must be a string")
+        if "id" not in message:
             if method == "notifications/cancelled" and isinstance(params, dict):
                 self._cancel(params.get("requestId"))
-        elif (asked := _id(message)) is None:
-            self._refuse(None, INVALID_REQUEST, "id must be a string or a whole number")
-        elif method in self._quick:
-            self._answer(asked, lambda: self._quick[method](params))
-        elif method in self._slow:
-            self._begin(asked, self._slow[method], params)
-        else:
-            self._refuse(asked, METHOD_NOT_FOUND, f"no such method: {method[:100]}")
+            return None
+        if (asked := _id(message)) is None:
+            return _refusal(None, INVALID_REQUEST, "id must be a string or a whole number")
+        if method in self._quick:
+            return Job(lambda: _answer(asked, lambda: self._quick[method](params)))
+        if method in self._slow:
+            return self._begun(asked, self._slow[method], params)
+        return _refusal(asked, METHOD_NOT_FOUND, f"no such method: {method[:100]}")
 
-    def _begin(self, asked: Id, method: Slow, params: Any) -> None:
+    def _begun(self, asked: Id, method: Slow, params: Any) -> Job:
         call = Call()
         with self._lock:
             taken, many = asked in self._calls, len(self._calls) >= _CALLS
             if not taken and not many:
                 self._calls[asked] = call
         if taken:
-            self._refuse(asked, INVALID_REQUEST, f"id {asked!r} is that of a request in progress")
-        elif many:
-            self._refuse(asked, INTERNAL_ERROR, f"{_CALLS} calls are in progress: wait for their answers")
-        else:
-            arguments = (asked, lambda: method(params, call), call)
-            threading.Thread(target=self._answer, args=arguments, daemon=True).start()
+            return _refusal(asked, INVALID_REQUEST, f"id {asked!r} is that of a request in progress")
+        if many:
+            return _refusal(asked, INTERNAL_ERROR, f"{_CALLS} calls are in progress: wait for their answers")
+
+        def run() -> Message | None:
+            answer = _answer(asked, lambda: method(params, call))
+            with self._lock:
+                del self._calls[asked]
+            # Nobody waits for a cancelled one, and the protocol wants no answer.
+            return None if call.cancelled else answer
+
+        return Job(run, slow=True)
 
     def _cancel(self, asked: Any) -> None:
         with self._lock:
@@ -142,23 +126,48 @@ class Connection:
         if call is not None:
             call.cancel()
 
-    def _answer(self, asked: Id, method: Callable[[], Message], call: Call | None = None) -> None:
-        try:
-            answer: Message = {"result": method()}
-        except RpcError as error:
-            answer = {"error": {"code": error.code, "message": str(error)}}
-        except Exception as error:
-            said = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-            answer = {"error": {"code": INTERNAL_ERROR, "message": said}}
-        if call is not None:
-            with self._lock:
-                del self._calls[asked]
-            if call.cancelled:  # nobody waits for it, and the protocol wants no answer
-                return
-        self._send({"jsonrpc": "2.0", "id": asked, **answer})
 
-    def _refuse(self, asked: Id | None, code: int, message: str) -> None:
-        self._send({"jsonrpc": "2.0", "id": asked, "error": {"code": code, "message": message}})
+class Connection:
+    """One client. stuck: called when it does not read what it is sent, or is gone; it ends the process."""
+
+    def __init__(
+        self, source: BinaryIO, target: BinaryIO, methods: Methods, stuck: Callable[[], None]
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._methods = methods
+        self._stuck = stuck
+        self._out: Queue[bytes] = Queue(_UNREAD)
+
+    def serve(self) -> None:
+        """Answers every message until the input ends."""
+        threading.Thread(target=self._write, name="modstar-answers", daemon=True).start()
+        while line := self._source.readline(MESSAGE_BYTES + 1):
+            if len(line) > MESSAGE_BYTES:
+                while line and not line.endswith(b"\n"):
+                    line = self._source.readline(MESSAGE_BYTES)
+                self._send(_refused(None, INVALID_REQUEST, f"a message has {MESSAGE_BYTES:,} bytes at most"))
+            elif line.strip():
+                self._read(line)
+
+    def _read(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            self._send(_refused(None, PARSE_ERROR, "not valid JSON"))
+            return
+        # Version 2025-03-26 lets a client send several at once; each is answered by itself.
+        for one in message if isinstance(message, list) and message else [message]:
+            job = self._methods.take(one)
+            if job is not None and job.slow:
+                threading.Thread(target=self._do, args=(job,), daemon=True).start()
+            elif job is not None:
+                self._do(job)
+
+    def _do(self, job: Job) -> None:
+        answer = job.run()
+        if answer is not None:
+            self._send(answer)
 
     def _send(self, message: Message) -> None:
         try:
@@ -180,6 +189,25 @@ class Connection:
         deadline = time.monotonic() + seconds
         while self._out.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _answer(asked: Id, method: Callable[[], Message]) -> Message:
+    try:
+        return {"jsonrpc": "2.0", "id": asked, "result": method()}
+    except RpcError as error:
+        return _refused(asked, error.code, str(error))
+    except Exception as error:
+        return _refused(
+            asked, INTERNAL_ERROR, " ".join(f"unexpected {type(error).__name__}: {error}".split())
+        )
+
+
+def _refusal(asked: Id | None, code: int, message: str) -> Job:
+    return Job(lambda: _refused(asked, code, message))
+
+
+def _refused(asked: Id | None, code: int, message: str) -> Message:
+    return {"jsonrpc": "2.0", "id": asked, "error": {"code": code, "message": message}}
 
 
 def _id(message: Any) -> Id | None:
