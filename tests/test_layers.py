@@ -29,6 +29,7 @@ RUNTIME: Levels = (
     ("index",),
     ("encoder", "chunking"),
     ("files",),
+    ("private_socket", "cache_folder"),
     ("startup", "installation", "trusted_path", "errors"),
 )
 INDEX: Levels = (

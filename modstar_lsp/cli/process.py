@@ -72,13 +72,18 @@ def run(program: str, command: Callable[[], int]) -> int:
 
 def leave(status: int) -> NoReturn:
     """End the process at once: tearing numpy down object by object takes longer than a query."""
+    os._exit(flushed(status))
+
+
+def flushed(status: int) -> int:
+    """Write out what is still to be written; the exit status, which is another when that fails."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError:
             status = ERROR if stream is sys.stdout else status
-    os._exit(status)
+    return status
 
 
 def complain(program: str, message: str) -> None:

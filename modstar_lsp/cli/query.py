@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
+from modstar_lsp.cli.handover import handed_over
 from modstar_lsp.cli.process import FOUND, NOTHING, complain, leave, run
 from modstar_lsp.cli.terminal import is_terminal, rows_of, say_json, style
 from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceError
@@ -94,8 +95,18 @@ class Answered(NamedTuple):
 
 
 def main() -> NoReturn:
-    """Run the command and end the process with its exit status."""
-    leave(run(PROGRAM, _command))
+    """Run the command, here or in a server's process, and end this one with its exit status."""
+    leave(run(PROGRAM, _command_here_or_there))
+
+
+def status(encoder: Encoder | None = None) -> int:
+    """Run the command here; its exit status. encoder: a model that is loaded already."""
+    return run(PROGRAM, lambda: _command(encoder))
+
+
+def _command_here_or_there() -> int:
+    there = handed_over(sys.argv[1:])
+    return _command() if there is None else there
 
 
 def make_parser() -> Parser:
@@ -197,14 +208,16 @@ def _arguments() -> SimpleNamespace:
     return SimpleNamespace(**vars(make_parser().parse_mixed()))
 
 
-def _command() -> int:
+def _command(encoder: Encoder | None = None) -> int:
     arguments = _arguments()
+    if encoder is not None and not _is_model(encoder, arguments.bundle):
+        encoder = None
     by_code = arguments.similar is not False
     text, paths = _text_and_paths(arguments.words, by_code)
     scopes = _scopes(paths, arguments)
     question = _asker(arguments.similar, text, [*paths, *(scope.root for scope in scopes)])
     with ExitStack() as opened:
-        answers, failed = _ask_all(scopes, question, arguments, opened)
+        answers, failed = _ask_all(scopes, question, arguments, opened, encoder)
         if not answers:
             raise failed[0]
         answers, found = _show(answers, arguments)
@@ -212,6 +225,13 @@ def _command() -> int:
         if not found and not arguments.json and not any(one.results.note for one in answers):
             complain(PROGRAM, _why_nothing(answers))
         return FOUND if found else NOTHING
+
+
+def _is_model(encoder: Encoder, bundle: Path | None) -> bool:
+    """Whether `encoder` is the model in `bundle`, by default the one that comes with modstar."""
+    from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
+
+    return encoder.bundle.folder.resolve() == (bundle or DEFAULT_FOLDER).resolve()
 
 
 def _text_and_paths(words: Sequence[str], by_code: bool) -> tuple[str, Sequence[Path]]:
@@ -310,12 +330,13 @@ def _ask_all(
     question: Callable[[Path], Question],
     arguments: SimpleNamespace,
     opened: ExitStack,
+    encoder: Encoder | None,
 ) -> tuple[Sequence[Answered], Sequence[ModstarError]]:
     """(what each folder answers, what went wrong in others). opened: closes them all."""
     answers: list[Answered] = []
     failed: list[ModstarError] = []
     for scope in scopes:
-        encoder = answers[0].workspace.encoder if answers else None
+        encoder = answers[0].workspace.encoder if answers else encoder
         try:
             asked = question(scope.root.resolve())
             workspace = opened.enter_context(_open_fresh(scope, asked, arguments, encoder))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from modstar_lsp import __version__
 from modstar_lsp.background.child import Launch
+from modstar_lsp.background.residency import Residency
 from modstar_lsp.errors import ModstarError, WorkspaceError
 from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
@@ -46,10 +47,11 @@ FOLDER is what may be searched, by default the project around the current direct
 
 
 class Server:
-    """One client's methods."""
+    """One client's methods. asked: called with every call of a tool."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, asked: Callable[[], None]) -> None:
         self._tools = tools
+        self._asked = asked
         self._begun = False
         self.quick = {"initialize": self._initialize, "ping": self._ping, "tools/list": self._list}
         self.slow = {"tools/call": self._call}
@@ -87,6 +89,7 @@ class Server:
         if tool is None:
             known = ", ".join(self._tools.all)
             raise RpcError(INVALID_PARAMS, f"unknown tool {name[:40]!r}; there are {known}")
+        self._asked()
         return tool.call(arguments, lambda: call.cancelled)
 
     def _check_begun(self) -> None:
@@ -110,9 +113,10 @@ def main() -> NoReturn:
         arguments = _arguments(sys.argv[1:])
         folders = Folders(arguments.roots or [_project_here()], arguments.launch)
         tools = Tools(folders)
+        residency = Residency(arguments.launch.index_dir, arguments.launch.bundle)
 
         def methods() -> Methods:
-            server = Server(tools)
+            server = Server(tools, residency.begin)
             return Methods(server.quick, server.slow)
 
         web = None if arguments.port is None else _listening(arguments.port, methods)

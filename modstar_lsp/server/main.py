@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from modstar_lsp import __version__
 from modstar_lsp.background.child import Child, Launch
+from modstar_lsp.background.residency import Residency
 from modstar_lsp.background.stuck import end_when_stuck
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.installation import packages_missing
@@ -48,6 +49,7 @@ def main() -> NoReturn:
     if arguments.check:
         _check(launch, spare)
     server = Server(launch, spare)
+    Residency(launch.index_dir, launch.bundle).begin()
     end_when_stuck()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):

@@ -1,0 +1,203 @@
+"""The process that runs `modstar-query` for others, with everything imported that takes long.
+
+A running server keeps one (background/residency.py). It never asks anything itself: a copy of it (fork) waits
+for the next command, takes over arguments, folder, environment and streams of who sent it, runs the command
+as any process would, and ends with it. So nothing is left of one command when the next comes, and what is
+answered is what would have been answered without. Nobody but the same user is listened to.
+
+It runs no thread, as a copy would have its locks and not its threads.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from modstar_lsp import private_socket
+from modstar_lsp.cli import query
+from modstar_lsp.cli.process import flushed
+from modstar_lsp.startup import hasten_numpy, spare_garbage
+
+if TYPE_CHECKING:
+    import socket
+
+    from modstar_lsp.encoder import Bundle, Encoder
+
+# Whoever connects says what is wanted at once.
+_REQUEST_SECONDS = 2.0
+# After a copy that ended before it was asked anything.
+_RETRY_SECONDS = 1.0
+_STREAMS = 3
+
+
+def main() -> NoReturn:
+    """Serve until standard input ends. Arguments: the socket's path and the model's folder, "" for ours."""
+    path, bundle = sys.argv[1:3]
+    spare_garbage()
+    hasten_numpy()
+    model = _prepared(Path(bundle) if bundle else None)
+    listener = private_socket.listen(path)
+    if listener is None:
+        os._exit(1)
+    inode = os.stat(path).st_ino
+    gc.collect()
+    gc.freeze()  # what is here stays, and looking through it would copy it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a copy ended
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while _next_copy(listener, model):
+        pass
+    with suppress(OSError):
+        if os.stat(path).st_ino == inode:
+            os.unlink(path)
+    os._exit(0)
+
+
+class _Model(NamedTuple):
+    """A model, and what the file system said of it when it was loaded."""
+
+    encoder: Encoder
+    stamp: str
+
+    def unchanged(self) -> Encoder | None:
+        """The model, if its files are those that were loaded."""
+        try:
+            return self.encoder if _stamp(self.encoder.bundle) == self.stamp else None
+        except OSError:
+            return None
+
+
+def _stamp(bundle: Bundle) -> str:
+    from modstar_lsp.encoder.bundle import MANIFEST
+
+    manifest = (bundle.folder / MANIFEST).stat()
+    return f"{bundle.stamp()} {manifest.st_ino} {manifest.st_mtime_ns}"
+
+
+def _prepared(bundle: Path | None) -> _Model | None:
+    """The model, loaded as far as exit 0 needs it, and imported what a command needs; None when it is bad."""
+    import modstar_lsp.cli.arguments
+    import modstar_lsp.cli.indexing
+    import modstar_lsp.cli.output
+    import modstar_lsp.files.walk
+    import modstar_lsp.index.reading.snapshot
+    import modstar_lsp.index.store.inventory
+    import modstar_lsp.index.writing.refresh
+    import modstar_lsp.search.suggest
+    import modstar_lsp.workspace.description
+    import modstar_lsp.workspace.grammar
+    import modstar_lsp.workspace.scope  # noqa: F401
+    from modstar_lsp.encoder import Encoder, open_bundle
+    from modstar_lsp.errors import ModstarError
+
+    try:
+        encoder = Encoder(open_bundle(bundle))
+        stamp = _stamp(encoder.bundle)
+        encoder.encode(["a word"])
+    except ModstarError:  # each command says so itself
+        return None
+    return _Model(encoder, stamp)
+
+
+def _next_copy(listener: socket.socket, model: _Model | None) -> bool:
+    """Makes a copy and waits until it was asked; False once the server is gone."""
+    asked, ask = os.pipe()
+    alive, living = os.pipe()
+    copy = os.fork()
+    if not copy:
+        os.close(asked)
+        os.close(living)
+        _wait_and_serve(listener, ask, alive, model)
+    os.close(ask)
+    os.close(alive)
+    ready, _, _ = select.select([0, asked], [], [])
+    going_on = 0 not in ready
+    if going_on and not os.read(asked, 1):
+        time.sleep(_RETRY_SECONDS)
+    os.close(asked)
+    os.close(living)
+    return going_on
+
+
+def _wait_and_serve(listener: socket.socket, ask: int, alive: int, model: _Model | None) -> NoReturn:
+    """A copy's life: it ends with the command, or with the process that it is a copy of."""
+    try:
+        ready, _, _ = select.select([listener.fileno(), alive], [], [])
+        if listener.fileno() in ready:
+            there, _ = listener.accept()
+            os.write(ask, b".")
+            listener.close()
+            os.close(ask)
+            os.close(alive)
+            _serve(there, model)
+    finally:
+        os._exit(0)
+
+
+def _serve(there: socket.socket, model: _Model | None) -> None:
+    there.settimeout(_REQUEST_SECONDS)
+    if not private_socket.is_same_user(there):
+        return
+    there.sendall(private_socket.stamp().encode("utf-8", "replace") + b"\n")
+    texts, streams = _received(there)
+    there.settimeout(None)
+    _become(texts, streams)
+    threading.Thread(target=_obey, args=(there,), daemon=True).start()
+    try:
+        status = query.status(model and model.unchanged())
+    except SystemExit as end:  # --help and --version
+        status = int(end.code or 0)
+    there.sendall(bytes([flushed(status)]))
+
+
+def _received(there: socket.socket) -> tuple[list[str], list[int]]:
+    """(the texts of a request, its streams). Raises OSError or ValueError for what is none."""
+    import socket
+
+    data, streams, _, _ = socket.recv_fds(there, 65_536, _STREAMS)
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+        if not (piece := there.recv(65_536)):
+            raise ValueError("the request ends early")
+        data += piece
+    if len(streams) != _STREAMS:
+        raise ValueError("the request comes without its streams")
+    return [os.fsdecode(text) for text in data[4:].split(b"\0")], streams
+
+
+def _become(texts: list[str], streams: list[int]) -> None:
+    """Takes over folder, streams, arguments and environment of the process that sent them."""
+    folder, *encodings, count = texts[: 2 + _STREAMS]
+    arguments, environment = texts[2 + _STREAMS :][: int(count)], texts[2 + _STREAMS + int(count) :]
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(dict(entry.split("=", 1) for entry in environment))  # type: ignore[arg-type]
+    time.tzset()
+    sys.argv[1:] = arguments
+    for number, (name, encoding) in enumerate(zip(("stdin", "stdout", "stderr"), encodings, strict=True)):
+        opened = open(number, "w" if number else "r", encoding=encoding, closefd=False)  # noqa: SIM115
+        setattr(sys, name, opened)
+    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _obey(there: socket.socket) -> None:
+    """Passes on signals that the sender got; when it is gone, so is this process."""
+    with suppress(OSError):
+        while told := there.recv(1):
+            os.kill(os.getpid(), told[0])
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

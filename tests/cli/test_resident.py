@@ -1,0 +1,345 @@
+"""A running server's process runs modstar-query for others: the same answers, to the same user, or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from modstar_lsp import private_socket
+from tests.cli.conftest import FILES, REPOSITORY, TIMEOUT, Answer, Shell, make_shell, write_files
+from tests.cli.terminals import on_terminal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every command runs by itself")
+
+# Who cannot import numpy has not answered by itself.
+HELPLESS = "import sys; sys.modules['numpy'] = None"
+# Answers by itself, whoever else could.
+ALONE = "from modstar_lsp import private_socket; private_socket.IS_AVAILABLE = False"
+
+QUESTIONS = [
+    ("parse_json",),
+    ("where do we retry failed uploads", "--json"),
+    ("parse json", "--json", "--explain", "--no-snippet", "-k", "3"),
+    ("json -in:docs", "--vimgrep", "--min-score", "0"),
+    ("json", "web", "-t", "ts", "-g", "!*.test.ts"),
+    ("close idle connection", "--color", "always", "--explain"),
+    ("--similar", "src/shop/jsonio.py:6", "--min-score", "0"),
+    ("retry uploads", "--exit", "4", "--json"),
+    ("gluon lattice chromodynamics",),
+    ("parse_jsno", "--min-score", "1"),
+    ("json", "-t", "klingon"),
+    ("json", "missing/"),
+    ("--frobnicate",),
+    ("--help",),
+    (),
+]
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Waits for something that happens by itself."""
+    deadline = time.monotonic() + TIMEOUT
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def address(shell: Shell) -> Path:
+    """Where the commands of a shell look for a resident."""
+    program = (
+        "from modstar_lsp import private_socket; from modstar_lsp.cache_folder import user_cache\n"
+        "print(private_socket.address(user_cache()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=dict(shell.environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(done.stdout.strip())
+
+
+@contextmanager
+def server(shell: Shell) -> Iterator[subprocess.Popen[bytes]]:
+    """A server for agents that was asked once, and so keeps a resident."""
+    command = [sys.executable, "-m", "modstar_lsp", "mcp", str(shell.cwd)]
+    with subprocess.Popen(
+        command, env=dict(shell.environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        hello = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "0"},
+        }
+        call = {"name": "status", "arguments": {}}
+        for number, (method, params) in enumerate([("initialize", hello), ("tools/call", call)]):
+            message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+            assert "result" in json.loads(process.stdout.readline())
+        yield process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a name that is short enough for sockets."""
+    return tmp_path_factory.mktemp("r")
+
+
+def make_shop(folder: Path) -> Shell:
+    (folder / "shop" / ".git").mkdir(parents=True)
+    shell = make_shell(folder, write_files(folder / "shop", FILES))
+    assert shell.index().status == 0
+    return shell
+
+
+@pytest.fixture(scope="module")
+def alone(short: Path) -> Shell:
+    """An indexed shop without a server."""
+    return make_shop(short / "alone")
+
+
+@pytest.fixture(scope="module")
+def served(short: Path) -> Iterator[Shell]:
+    """An indexed shop with a server's resident. The server has deepened the index, and rests."""
+    shell = make_shop(short / "served")
+    with server(shell):
+        until(address(shell).exists)
+        until(lambda: list(json.loads(shell.index("--status", "--json").out)["exits"]) == ["6"])
+        yield shell
+
+
+def timeless(answer: Answer) -> Answer:
+    """Without what no two runs have in common: how long it took."""
+    return Answer(answer.status, re.sub(r'"seconds": [\d.e-]+', '"seconds": 0', answer.out), answer.err)
+
+
+@pytest.mark.parametrize("arguments", QUESTIONS, ids=" ".join)
+def test_a_server_answers_to_the_letter_what_the_command_would(
+    served: Shell, arguments: tuple[str, ...]
+) -> None:
+    there, here = (served.query(*arguments, program=program) for program in (HELPLESS, ALONE))
+    assert timeless(there) == timeless(here)
+
+
+def test_a_terminal_shows_the_same(served: Shell) -> None:
+    there, here = (
+        on_terminal(served, "query", "parse json", "--budget", "0", columns=60, program=program)
+        for program in (HELPLESS, ALONE)
+    )
+    assert there == here and "\x1b[" in there.screen
+
+
+def test_variables_and_folder_are_those_of_the_command(served: Shell) -> None:
+    plain = served.query("parse_json", "--color", "auto", cwd=served.cwd / "web", program=HELPLESS)
+    assert plain.places[0] == "../src/shop/jsonio.py:6"
+    ascii_alone = served.query("parse json", program=HELPLESS, env={"PYTHONIOENCODING": "ascii"})
+    assert " | def parse_json" in ascii_alone.out and ascii_alone.out.isascii()
+
+
+def test_what_was_saved_is_found_and_what_was_deleted_is_not(short: Path) -> None:
+    shell = make_shop(short / "fresh")
+    with server(shell):
+        until(address(shell).exists)
+        write_files(shell.cwd, {"src/coupon.py": "def redeem_coupon(code):\n    return code.strip()\n"})
+        assert shell.query("redeem coupon").places[0] == "src/coupon.py:1"
+        assert shell.query("redeem coupon", program=HELPLESS).places[0] == "src/coupon.py:1"
+        (shell.cwd / "src/coupon.py").unlink()
+        assert "coupon" not in shell.query("redeem coupon", "--min-score", "0").out
+
+
+def test_many_commands_at_once_are_all_answered(served: Shell) -> None:
+    running = [served.start("query", "parse_json") for _ in range(12)]
+    for process in running:
+        out, _ = process.communicate(timeout=TIMEOUT)
+        assert out.startswith(b"src/shop/jsonio.py:6")
+
+
+def test_standard_input_is_that_of_the_command(served: Shell) -> None:
+    code = FILES["src/shop/jsonio.py"].encode()
+    there, here = (
+        served.query("--similar", "-", stdin=code, program=program) for program in (HELPLESS, ALONE)
+    )
+    assert there == here and there.places[0].startswith("src/shop/jsonio.py")
+
+
+def test_a_command_that_is_interrupted_ends_as_ever(served: Shell) -> None:
+    with served.start("query", "--similar", "-", program=HELPLESS, stdin=subprocess.PIPE) as process:
+        time.sleep(1)  # until it reads; before that the end is the same
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 130
+
+
+def test_when_a_command_is_killed_nothing_goes_on_for_it(served: Shell) -> None:
+    there, here = os.pipe()
+    with served.start(
+        "query", "--similar", "-", program=HELPLESS, stdin=subprocess.PIPE, stdout=here
+    ) as process:
+        os.close(here)
+        time.sleep(1)
+        process.kill()
+        assert os.read(there, 1) == b""  # nobody holds its output any more
+    os.close(there)
+
+
+def test_when_the_server_ends_so_does_the_resident_and_commands_answer_by_themselves(short: Path) -> None:
+    shell = make_shop(short / "ends")
+    socket_file = address(shell)
+    with server(shell) as process:
+        until(socket_file.exists)
+        process.send_signal(signal.SIGKILL)
+        process.wait(TIMEOUT)
+        until(lambda: not socket_file.exists())
+    assert shell.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+
+
+def test_of_two_servers_the_second_keeps_one_when_the_first_has_ended(short: Path) -> None:
+    shell = make_shop(short / "two")
+    socket_file = address(shell)
+    with server(shell) as first, server(shell):
+        until(socket_file.exists)
+        first.kill()
+        until(lambda: not socket_file.exists())
+        until(socket_file.exists)
+        assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+
+
+# -- who is not believed
+
+
+class Impostor:
+    """A process of the same user that listens where a resident would, greets, and notes what it is sent."""
+
+    def __init__(self, path: Path, greeting: bytes, mode: int = 0o600) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        self.heard = b""
+        self.asked = 0
+        self._greeting = greeting
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(path))
+        path.chmod(mode)
+        self._socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                there, _ = self._socket.accept()
+            except OSError:
+                return
+            self.asked += 1
+            with there:
+                there.sendall(self._greeting)
+                there.settimeout(5)
+                with suppress(OSError):
+                    self.heard += there.recv(65_536)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # or the thread that accepts keeps it open
+        self._socket.close()
+
+
+GREETING = private_socket.stamp().encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"", b"\n", b"0.0.9 elsewhere\n", GREETING.replace(b" ", b"  ", 1), GREETING[:-1]],
+    ids=["none", "empty", "another version", "nearly", "cut off"],
+)
+def test_who_says_nothing_or_another_version_is_told_nothing(alone: Shell, greeting: bytes) -> None:
+    impostor = Impostor(address(alone), greeting)
+    try:
+        assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+        assert (impostor.asked, impostor.heard) == (1, b"")
+    finally:
+        impostor.close()
+
+
+@pytest.mark.parametrize("what", ["folder", "socket"])
+def test_a_socket_that_others_may_use_or_replace_is_not_even_connected_to(alone: Shell, what: str) -> None:
+    path = address(alone)
+    impostor = Impostor(path, GREETING, 0o666 if what == "socket" else 0o600)
+    try:
+        path.parent.chmod(0o777 if what == "folder" else 0o700)
+        assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+        assert impostor.asked == 0
+    finally:
+        path.parent.chmod(0o700)
+        impostor.close()
+
+
+@pytest.mark.parametrize("kind", ["stale", "file", "link"])
+def test_what_is_left_or_no_socket_is_passed_by(alone: Shell, kind: str) -> None:
+    path = address(alone)
+    Impostor(path, GREETING).close()
+    if kind != "stale":
+        path.unlink()
+        if kind == "file":
+            path.write_text("x")
+        else:
+            path.symlink_to("/dev/null")
+    assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+
+
+def test_one_that_dies_in_the_middle_is_an_error_of_one_line(alone: Shell) -> None:
+    impostor = Impostor(address(alone), GREETING)
+    try:
+        answer = alone.query("parse_json")
+        assert impostor.heard
+        assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+        assert "ask again" in answer.err
+    finally:
+        impostor.close()
+
+
+def test_indexes_in_another_folder_are_not_asked_there(served: Shell, tmp_path: Path) -> None:
+    elsewhere = ("--index-dir", str(tmp_path / "other"))
+    assert served.query("parse_json", *elsewhere, program=HELPLESS).status == 2
+    assert served.query("parse_json", *elsewhere).status == 0
+
+
+def test_another_model_answers_for_itself(served: Shell, tmp_path: Path) -> None:
+    model = str(tmp_path / "no-model")
+    there, here = (
+        served.query("json", "--bundle", model, program=HELPLESS),
+        served.query("json", "--bundle", model),
+    )
+    assert there.status == here.status == 2 and there.err == here.err
+
+
+def test_without_a_server_no_socket_is_imported(indexed: Shell) -> None:
+    program = "import os, sys; end = os._exit; os._exit = lambda status: end(9 * ('_socket' in sys.modules))"
+    assert indexed.query("parse_json", program=program).status == 0
+
+
+def test_the_server_of_an_editor_keeps_one_too(short: Path) -> None:
+    shell = make_shop(short / "editor")
+    command = [sys.executable, "-m", "modstar_lsp.server"]
+    with subprocess.Popen(
+        command, env=dict(shell.environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        until(address(shell).exists)
+        assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+        process.kill()
+
+
+def test_the_folder_is_this_users_alone(served: Shell) -> None:
+    folder = address(served).parent
+    assert folder.stat().st_mode & 0o077 == 0 and folder.stat().st_uid == os.geteuid()
+    assert REPOSITORY not in folder.parents
