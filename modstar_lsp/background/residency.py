@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from modstar_lsp import private_socket
+from modstar_lsp.background.child import Launch
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.index.store.location import indexes_folder
 from modstar_lsp.index.store.lock import FileLock
@@ -35,11 +36,10 @@ _DEATHS = 3
 
 
 class Residency:
-    """Whoever answers from the indexes in a folder. Nothing is started before `begin`."""
+    """The process that answers from the indexes in one folder. Nothing is started before `begin`."""
 
-    def __init__(self, index_dir: Path | None, bundle: Path | None) -> None:
-        self._index_dir = index_dir
-        self._bundle = bundle
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
         self._lock = threading.Lock()
         self._begun = False
 
@@ -53,7 +53,7 @@ class Residency:
     def _keep(self) -> None:
         time.sleep(_DELAY_SECONDS)
         try:
-            path = private_socket.address(os.fspath(indexes_folder(self._index_dir)))
+            path = private_socket.address(os.fspath(indexes_folder(self._launch.index_dir)))
             if not path or not private_socket.make_folder(path):
                 return
             lock = FileLock(Path(f"{path}.lock"))
@@ -61,7 +61,7 @@ class Residency:
                 time.sleep(_LOOK_SECONDS)
         except ModstarError:  # no home folder, or nothing can be written: then there is none
             return
-        bundle = "" if self._bundle is None else os.fspath(self._bundle)
+        bundle = os.fspath(self._launch.bundle or "")
         command = [sys.executable, "-I", "-c", _START, json.dumps(trusted_path()), path, bundle]
         for _ in range(_DEATHS):
             self._run(command)

@@ -113,7 +113,7 @@ def main() -> NoReturn:
         arguments = _arguments(sys.argv[1:])
         folders = Folders(arguments.roots or [_project_here()], arguments.launch)
         tools = Tools(folders)
-        residency = Residency(arguments.launch.index_dir, arguments.launch.bundle)
+        residency = Residency(arguments.launch)
 
         def methods() -> Methods:
             server = Server(tools, residency.begin)

@@ -49,7 +49,7 @@ def main() -> NoReturn:
     if arguments.check:
         _check(launch, spare)
     server = Server(launch, spare)
-    Residency(launch.index_dir, launch.bundle).begin()
+    Residency(launch).begin()
     end_when_stuck()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
