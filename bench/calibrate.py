@@ -34,7 +34,7 @@ from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Options, analyse
 from modstar_lsp.search.calibrate import DEFAULT, READING, Calibration
 from modstar_lsp.search.ranking import absolute_features
-from modstar_lsp.search.search import order, read, weights_of
+from modstar_lsp.search.search import order, read_candidates, weights_of
 from modstar_lsp.workspace import Workspace
 
 KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a low score
@@ -67,7 +67,7 @@ class Examples:
         query, found = asked
         if self._read:
             options = Options(depth=self.depth, budget=PLENTY)
-            stage = read(space.encoder, query, found, options, self._weights, space, None)
+            stage = read_candidates(space.encoder, query, found, options, self._weights, space, None)
             if stage is None:
                 return
             found = found._replace(reading=stage.addends, read_scores=stage.scores)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modstar_lsp.encoder.bundle import FORMAT, MANIFEST
+from modstar_lsp.encoder.bundle import BUNDLE_FORMAT, MANIFEST
 
 
 def write_manifest(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -18,7 +18,7 @@ def write_manifest(folder: Path, fields: Mapping[str, Any]) -> None:
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
-    _replace(folder / MANIFEST, {"format": FORMAT, **fields, "files": files})
+    _replace(folder / MANIFEST, {"format": BUNDLE_FORMAT, **fields, "files": files})
 
 
 def update_manifest(folder: Path, **sections: Any) -> None:

@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 # The commands that stay beside the one, and its words that they are.
 ALONE = {"modstar-query": "search", "modstar-index": "index", "modstar-lsp": "lsp"}
 # By what the help calls a value.
-_FOLDERS, _FILES = ("DIR",), ("FILE", "FILE:LINE[-LINE]")
+_FOLDER_VALUE, _FILE_VALUE = ("DIR",), ("FILE", "FILE:LINE[-LINE]")
 
 _USAGE = f"""\
 usage: {PROGRAM} completions bash|zsh|fish|powershell
@@ -129,7 +129,7 @@ def bash(known: dict[str, Command]) -> str:
 
 
 def _bash_value(value: str) -> str:
-    return 'COMPREPLY=($(compgen -d -- "$current")) ;' if value in _FOLDERS else ""
+    return 'COMPREPLY=($(compgen -d -- "$current")) ;' if value in _FOLDER_VALUE else ""
 
 
 _BASH = """\
@@ -211,7 +211,9 @@ def _zsh_specs(command: Command) -> Iterable[str]:
         value = ""
         if option.value:
             values = f"({' '.join(option.choices)})" if option.choices else ""
-            values = values or {_FOLDERS: "_files -/", _FILES: "_files"}.get(_kind(option.value), " ")
+            values = values or {_FOLDER_VALUE: "_files -/", _FILE_VALUE: "_files"}.get(
+                _kind(option.value), " "
+            )
             value = ":" + re.sub(r"([\[\]:\\])", r"\\\1", option.value) + ":" + values
         for flag in option.flags:
             yield _single(f"*{flag}[{says}]{value}")
@@ -219,7 +221,7 @@ def _zsh_specs(command: Command) -> Iterable[str]:
 
 
 def _kind(value: str) -> tuple[str, ...]:
-    return next((kind for kind in (_FOLDERS, _FILES) if value in kind), ())
+    return next((kind for kind in (_FOLDER_VALUE, _FILE_VALUE) if value in kind), ())
 
 
 # -- fish
@@ -247,7 +249,9 @@ def _fish(option: Option) -> str:
         flags.append(f"-x -a {_single(' '.join(option.choices))}")
     elif option.value:
         folders = "-x -a '(__fish_complete_directories)'"
-        flags.append(folders if option.value in _FOLDERS else "-r" if option.value in _FILES else "-x")
+        flags.append(
+            folders if option.value in _FOLDER_VALUE else "-r" if option.value in _FILE_VALUE else "-x"
+        )
     return " ".join([*flags, *([f"-d {_single(option.says)}"] if option.says else [])])
 
 

@@ -14,7 +14,7 @@ from modstar_lsp.files.languages import CONTENTS
 from modstar_lsp.search import Options, Results
 from modstar_lsp.search.filters import Filter, content_of
 from modstar_lsp.workspace import Workspace
-from modstar_lsp.workspace.grammar import Reading, read
+from modstar_lsp.workspace.grammar import ParsedQuestion, parse_question
 from modstar_lsp.workspace.question import Question
 
 FILES = {
@@ -94,7 +94,7 @@ def test_what_bounds_a_question_bounds_it(workspace: Workspace, question: str, l
     [
         "std::vector<int> push",
         "path::join and lang::en",
-        "read-only files - not temporary ones",
+        "parse_question-only files - not temporary ones",
         "what does -v do, and --verbose",
         "lang:klingon speakers",
         "in:space nobody hears",
@@ -111,11 +111,13 @@ def test_what_bounds_a_question_bounds_it(workspace: Workspace, question: str, l
     ],
 )
 def test_what_cannot_be_read_is_words(question: str) -> None:
-    assert read(question) == Reading(question, Filter())
+    assert parse_question(question) == ParsedQuestion(question, Filter())
 
 
 def test_the_words_are_left_in_order() -> None:
-    assert read('retry "failed uploads" quickly -slow lang:go').words == "retry failed uploads quickly"
+    assert (
+        parse_question('retry "failed uploads" quickly -slow lang:go').words == "retry failed uploads quickly"
+    )
 
 
 def test_quotation_marks_in_a_pasted_error_do_not_filter_to_nothing(workspace: Workspace) -> None:
@@ -163,7 +165,7 @@ PIECES = st.one_of(
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PIECES, min_size=1, max_size=6).map(" ".join))
 def test_every_question_is_answered_and_every_hit_is_as_asked(workspace: Workspace, question: str) -> None:
-    reading = read(question)
+    reading = parse_question(question)
     assert set(split_words(reading.words)) <= set(split_words(question)), "no word is made up"
     if not any(reading.filter):
         assert reading.words == question, "without filters nothing is changed"
@@ -185,7 +187,7 @@ def test_every_question_is_answered_and_every_hit_is_as_asked(workspace: Workspa
 
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
-    assert isinstance(read(text).words, str)
+    assert isinstance(parse_question(text).words, str)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters='":-')))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from modstar_lsp.trusted_path import trusted_path
 
 # The current folder is not on the indexer's path, where a workspace could put a module of its own.
-_START = """
+_INDEXER_PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from modstar_lsp.background.indexer import main
@@ -24,6 +24,8 @@ main()
 
 #: What a child that ended says last.
 DIED = "died"
+# One that ended by itself so often will do so again.
+MAX_DEATHS = 3
 
 Event = dict[str, Any]
 
@@ -46,7 +48,7 @@ class Child:
         self._lock = threading.Lock()
         self._closed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, json.dumps(trusted_path())],
+            [sys.executable, "-I", "-c", _INDEXER_PROGRAM, json.dumps(trusted_path())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

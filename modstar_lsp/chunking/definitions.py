@@ -20,7 +20,7 @@ _TYPE_ARGUMENTS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _SEPARATORS = re.compile(r"(?<=[\w)\]>?!])(?:::|\?\.|->|[.:#\\])(?=[\w~$@\"'`])")
 _TYPE_NAME = re.compile(r"[A-Z][\w.']*")
 # Nodes in which a name is local.
-_LOCAL = re.compile(r"block|body|function|lambda|closure|compound_statement|do_|arguments|parameters")
+_LOCAL_SCOPE = re.compile(r"block|body|function|lambda|closure|compound_statement|do_|arguments|parameters")
 _NO_NAMES = frozenset(
     (
         "subscript subscript_expression element_reference array_pattern object_pattern call "
@@ -231,7 +231,7 @@ class Reader:
                             names.append(Symbol(dotted(scope, around, name), one.start_point[0]))
                 if nodes or depth >= 3:
                     continue
-            if depth < 3 and (not depth or not _LOCAL.search(current.type)):
+            if depth < 3 and (not depth or not _LOCAL_SCOPE.search(current.type)):
                 stack.extend(
                     (child, depth + 1) for child in reversed(current.named_children[: sizes.MAX_NAMES])
                 )

@@ -11,8 +11,8 @@ import re
 from typing import NamedTuple
 
 _MACRO = rb"[A-Z_][A-Z0-9_]{2,}"
-_STRING = rb'"(?:[^"\\\n]|\\.)*"'
-_ARGUMENTS = rb"\((?:[^(){};\"]|" + _STRING + rb"|\((?:[^(){};\"]|" + _STRING + rb"){0,500}\)){0,1000}\)"
+_C_STRING = rb'"(?:[^"\\\n]|\\.)*"'
+_ARGUMENTS = rb"\((?:[^(){};\"]|" + _C_STRING + rb"|\((?:[^(){};\"]|" + _C_STRING + rb"){0,500}\)){0,1000}\)"
 
 # `class EXPORT_API Lamp {`, `struct __attribute__((packed)) Lamp : Base`: not `struct LAMP *lamp;`.
 _EXPORTED = re.compile(
@@ -22,13 +22,13 @@ _EXPORTED = re.compile(
 )
 # `PXR_NAMESPACE_OPEN_SCOPE`, `Q_PROPERTY(...)`: a line without a semicolon, and not the type of a function
 # whose name is on the next.
-_LINE = re.compile(
+_DIRECTIVE_LINE = re.compile(
     rb"^[ \t]*(?!_+$)" + _MACRO + rb"(?:[ \t]*" + _ARGUMENTS + rb"(?!\s*/))?[ \t]*$"
     rb"(?=\s*(?:" + _MACRO + rb"\b|(?![^\n;{]*\)\s*$)[\w~#\[@/]))",
     re.M,
 )
 # `SYSCALL_DEFINE3(read, ...) {`, `TEST(Lamp, Shines) {`. Indented, it is more often a loop.
-_FUNCTION = re.compile(
+_MACRO_FUNCTION = re.compile(
     rb"^(?:("
     + _MACRO
     + rb")|[ \t]+((?:[A-Z0-9]+_)*TEST(?:_[A-Z0-9]+)*))[ \t]*("
@@ -46,14 +46,14 @@ _VARIABLE = re.compile(
 _ENUM = re.compile(
     rb"\b(typedef\s+NS_(?:CLOSED_)?(?:ENUM|OPTIONS)\s*\([^,()]{0,100},\s*)[A-Za-z_]\w*(\s*\))(?=\s*\{)"
 )
-_ARGUMENT = re.compile(_STRING + rb"|[A-Za-z_][\w:]*")
+_ARGUMENT = re.compile(_C_STRING + rb"|[A-Za-z_][\w:]*")
 # Macros whose first argument is the suite of the second.
 _SUITES = re.compile(rb"TEST|BENCHMARK|FUZZ")
 # How the line before a statement ends, or begins.
 _ENDS = (b";", b"{", b"}", b":", b">", b")", b"*/")
 _BEGINS = (b"//", b"#", b"*", b"/*")
 _BEFORE_BYTES = 200
-_ALONE = re.compile(_MACRO)
+_LONE = re.compile(_MACRO)
 _NOT_BLANK = re.compile(rb"[^\s]")
 
 
@@ -74,7 +74,7 @@ def without_macros(data: bytes) -> tuple[bytes, dict[int, Named]]:
     for match in _ENUM.finditer(data):
         written[match.start(1) : match.end(1)] = b"enum" + _blank(match[1][4:])
         written[match.start(2) : match.end(2)] = _blank(match[2])
-    for match in _FUNCTION.finditer(data):
+    for match in _MACRO_FUNCTION.finditer(data):
         group = 1 if match[1] else 2
         first, end = match.start(group), match.end()
         named = _named(match[group], match[3], match.start(3))
@@ -86,7 +86,7 @@ def without_macros(data: bytes) -> tuple[bytes, dict[int, Named]]:
     for match in _VARIABLE.finditer(data):
         written[match.start(1) : match.end(1)] = b"int".ljust(len(match[1]))
         written[match.start(2) : match.end(2)] = _blank(match[2])
-    for match in _LINE.finditer(data):
+    for match in _DIRECTIVE_LINE.finditer(data):
         if _is_statement(data, match.start()):
             written[match.start() : match.end()] = _blank(match[0])
     return bytes(written), names
@@ -107,7 +107,7 @@ def _is_statement(data: bytes, first: int) -> bool:
     """Whether a statement may begin at byte `first`."""
     before = data[max(0, first - _BEFORE_BYTES) : first].rstrip()
     line = before[before.rfind(b"\n") + 1 :].lstrip()
-    return not line or line.endswith(_ENDS) or line.startswith(_BEGINS) or _ALONE.fullmatch(line) is not None
+    return not line or line.endswith(_ENDS) or line.startswith(_BEGINS) or _LONE.fullmatch(line) is not None
 
 
 def _blank(text: bytes) -> bytes:

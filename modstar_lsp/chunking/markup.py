@@ -14,13 +14,13 @@ from modstar_lsp.chunking.prose import windows
 # A line with one of these opens a part, which ends above the line with its end.
 _SCRIPT = re.compile(r"<script\b([^<>]*)>[ \t]*$", re.I)
 _SCRIPT_END = re.compile(r"[ \t]*</script\s*>", re.I)
-_FENCE = re.compile(r"---[ \t]*$")  # Astro, at the top
+_FRONT_MATTER_FENCE = re.compile(r"---[ \t]*$")  # Astro, at the top
 _RAZOR = re.compile(r"[ \t]*@(?:code|functions)\b[ \t]*(\{)?[ \t]*$")
 _RAZOR_END = re.compile(r"\}[ \t]*$")
 # Declarations of a JSP page; `<%` may as well be Ruby or JavaScript.
 _JSP = re.compile(r"[ \t]*<%![ \t]*$")
 _JSP_END = re.compile(r"[ \t]*%>")
-_TYPE = re.compile(r"\b(?:lang|type)\s*=\s*[\"']?([\w/+.-]+)", re.I)
+_SCRIPT_TYPE = re.compile(r"\b(?:lang|type)\s*=\s*[\"']?([\w/+.-]+)", re.I)
 _LANGUAGES = {
     "js": "javascript",
     "jsx": "javascript",
@@ -97,11 +97,11 @@ def _opened(language: str, row: int, line: str) -> tuple[str, re.Pattern[str]] |
     """The language of the code that begins below `line`, "" for data, and what ends it. None: none does."""
     script = _SCRIPT.search(line)
     if script:
-        kind = _TYPE.search(script[1])
+        kind = _SCRIPT_TYPE.search(script[1])
         named = kind[1].lower().rpartition("/")[2].removeprefix("x-") if kind else "js"
         return _LANGUAGES.get(named, ""), _SCRIPT_END
-    if language == "astro" and not row and _FENCE.match(line):
-        return "typescript", _FENCE
+    if language == "astro" and not row and _FRONT_MATTER_FENCE.match(line):
+        return "typescript", _FRONT_MATTER_FENCE
     if language == "razor":
         razor = _RAZOR.match(line)
         if razor:

@@ -23,7 +23,7 @@ _TOKEN = re.compile(r'("(?:[^"\\\n]|\\.)*")(\s*:)?|[{}\[\],]')
 # What IPython reads and Python does not: %matplotlib inline, !pip install x, df.head?
 _MAGIC = re.compile(r"^[%!](?!=)|^\?", re.M)
 _OTHER_LANGUAGE = re.compile(r"\s*%%(?!time|capture|prun)")
-_STRING = re.compile(r'^[ \t]*(?:"source"[ \t]*:[ \t]*\[?[ \t]*)?("(?:[^"\\]|\\.)*")[ \t]*[,\]]*[ \t]*$')
+_CELL_LINE = re.compile(r'^[ \t]*(?:"source"[ \t]*:[ \t]*\[?[ \t]*)?("(?:[^"\\]|\\.)*")[ \t]*[,\]]*[ \t]*$')
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def chunk_notebook(path: str, text: str) -> list[Chunk] | None:
 
 def shown_line(line: str) -> str:
     """What a line of a notebook's file says: the string on it, or the line itself where there is none."""
-    match = _STRING.match(line)
+    match = _CELL_LINE.match(line)
     return json.loads(match[1], strict=False).rstrip("\n") if match else line
 
 

@@ -19,7 +19,7 @@ SMALL_SECTION_CHARS = 300
 SECTIONED = frozenset({"markdown", "rst"})
 
 _ATX = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
-_FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
+_CODE_FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 # A hyperlink target, or a directive that takes one name (Sphinx's index entries, settings, options).
 _LABEL = re.compile(
     r"\.\. (?:_[^_].*:|(?!image|figure|include|literalinclude|raw|contents)[\w:.+-]+::(?: +\S+)?)[ \t]*$"
@@ -120,7 +120,7 @@ def _markdown_headings(lines: list[str]) -> list[tuple[int, int, str]]:
         if front_matter:
             front_matter = row == 0 or line.strip() not in ("---", "...")
             continue
-        mark = _FENCE.match(line)
+        mark = _CODE_FENCE.match(line)
         if mark:
             if not fence:
                 fence = mark[1]

@@ -22,7 +22,7 @@ LONGEST = 60.0
 _PLACE = r"(?s)(?P<file>.+?):(?P<first>\d+)(?:-(?P<last>\d+))?"
 
 
-_SECONDS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "mo": 2_629_800, "y": 31_557_600}
+_SECONDS_IN = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800, "mo": 2_629_800, "y": 31_557_600}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -148,7 +148,7 @@ def moment(text: str) -> float:
     """A time so long ago (`2w`), or the beginning of a day (`2026-03-01`), in seconds since 1970."""
     ago = re.fullmatch(r"(\d{1,4})(min|h|d|w|mo|y)", text.strip())
     if ago:
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+        return time.time() - int(ago[1]) * _SECONDS_IN[ago[2]]
     try:
         return time.mktime(time.strptime(text.strip(), "%Y-%m-%d"))
     except (ValueError, OverflowError):
@@ -157,12 +157,12 @@ def moment(text: str) -> float:
         ) from None
 
 
-def languages_named(text: str) -> frozenset[str]:
+def language_argument(text: str) -> frozenset[str]:
     """The languages that somebody means by a name, a nickname or a file ending."""
-    from modstar_lsp.workspace import languages
+    from modstar_lsp.workspace.languages import languages_named
 
     try:
-        return languages.languages_named(text)
+        return languages_named(text)
     except QueryError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

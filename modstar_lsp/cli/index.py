@@ -170,7 +170,7 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
     )
     adoption = None if shared is None else sharing.adopt(workspace, shared, quiet=arguments.quiet)
     if arguments.exit:
-        indexing.deepen(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
+        indexing.deepen_index(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
     with ProgressBar(quiet=arguments.quiet) as bar:
         if report.chunks > indexing.GRAPH_PAYS_ABOVE:
             workspace.build_graph(bar)

@@ -66,7 +66,7 @@ def bring_up_to_date(
     return report
 
 
-def deepen(program: str, workspace: Workspace, depth: int, *, quiet: bool = False) -> None:
+def deepen_index(program: str, workspace: Workspace, depth: int, *, quiet: bool = False) -> None:
     """Embed all code at `depth` with a progress bar. Ctrl-C as in `bring_up_to_date`."""
     with Interruption() as stop, ProgressBar(quiet=quiet) as bar:
 

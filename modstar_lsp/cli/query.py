@@ -117,7 +117,7 @@ def make_parser() -> Parser:
     from modstar_lsp.cli.arguments import (
         Parser,
         folder,
-        languages_named,
+        language_argument,
         moment,
         pattern,
         place,
@@ -141,8 +141,8 @@ def make_parser() -> Parser:
     add("-k", type=positive, metavar="N", help="show at most N hits (default: %(default)s)")
     bound = parser.add_argument_group("what is searched (most may be given several times)").add_argument
     several = partial(bound, action="append")
-    several("-t", "--lang", type=languages_named, metavar="LANG", help="only this language: python, ts, md")
-    several("-T", "--not-lang", type=languages_named, metavar="LANG", help="not this language")
+    several("-t", "--lang", type=language_argument, metavar="LANG", help="only this language: python, ts, md")
+    several("-T", "--not-lang", type=language_argument, metavar="LANG", help="not this language")
     several(
         "-g",
         "--glob",

@@ -21,7 +21,7 @@ from modstar_lsp.files.opening import read_regular
 MANIFEST = "modstar.json"
 
 # Raised when an older runtime could no longer read what export/ writes. 2: exits that build on exit 0.
-FORMAT = 2
+BUNDLE_FORMAT = 2
 
 # Plain names only: a manifest can never point outside its own folder, on any system.
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -300,10 +300,10 @@ def _read_manifest(folder: Path) -> Any:
 
 def _check_format(manifest: _Fields) -> None:
     version = manifest.get("format", int)
-    if version > FORMAT:
+    if version > BUNDLE_FORMAT:
         raise BundleError(
             f"bundle {manifest.folder} was made by a newer modstar "
-            f"(format {version}, this one reads {FORMAT}); upgrade"
+            f"(format {version}, this one reads {BUNDLE_FORMAT}); upgrade"
         )
     if version < 1:
         raise _bad(manifest.folder, f"unknown format {version}")

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).with_name("dictionaries")
-NOTHING = "-"
+NO_TRANSLATION = "-"
 
 _KANA = re.compile("[\u3041-\u30ff]")
 _IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_UNSPACED = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_UNSPACED_RUN = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _LETTERS_ALONE = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+(?![\w])|\w+|[^\w\s]+")
 # Words that questions in these languages hold and English ones do not; without their accents.
@@ -59,7 +59,7 @@ _LETTERS: Mapping[str, tuple[str, str]] = {
     "portuguese": ("ãõ", "çáéíóúâêô"),
 }
 # Two telling words that English does not share are enough; with fewer, other words have to be known.
-_ENOUGH = 2
+_ENOUGH_WORDS = 2
 # So many shared ones are, where a quarter of the words are such.
 _MANY = 8
 # One telling word is enough for a text of so few words.
@@ -71,7 +71,7 @@ _KNOWN_LETTERS = 3
 # Words that are looked at: a question is told by its beginning.
 _JUDGED = 200
 # Endings, the longer ones first; what is left of a word has at least _STEM letters.
-_ENDINGS: Mapping[str, Sequence[str]] = {
+_SPOKEN_ENDINGS: Mapping[str, Sequence[str]] = {
     "german": "ungen ung enden ender endes ende end ten ter tes te en er es em et st t e n s r".split(),
     "spanish": """mente ciones cion idades idad iendo ando adas ados idas idos amos emos imos arse erse irse
         aron ieron ada ado ida ido aba ara era ira arlo arla ia ar er ir an en as es os a e o s""".split(),
@@ -124,16 +124,16 @@ def _signs(language: str, words: Sequence[str], text: str) -> _Signs:
 
 def _is_sure(language: str, signs: _Signs, words: Sequence[str]) -> bool:
     """Whether the signs suffice, or the dictionary knows enough other words that English has not."""
-    if signs.own >= _ENOUGH or signs.telling >= max(_MANY, len(words) // 4):
+    if signs.own >= _ENOUGH_WORDS or signs.telling >= max(_MANY, len(words) // 4):
         return True
-    if signs.telling < _ENOUGH and len(words) > _SHORT:
+    if signs.telling < _ENOUGH_WORDS and len(words) > _SHORT:
         return False
     dictionary = _dictionary(language)
     others = [word for word in words if word not in _TELLING[language] and len(word) >= _KNOWN_LETTERS]
     known = sum(dictionary.word(word) is not None and not dictionary.is_english(word) for word in others)
     if signs.own:
         return known >= 1 and 4 * known >= len(others)
-    return known >= (1 if signs.telling > _ENOUGH else 2) and 2 * known >= len(others)
+    return known >= (1 if signs.telling > _ENOUGH_WORDS else 2) and 2 * known >= len(others)
 
 
 @lru_cache(64)
@@ -148,9 +148,9 @@ class Dictionary:
 
     def __init__(self, language: str, forms: Mapping[str, str]) -> None:
         self._forms = forms
-        self._endings = _ENDINGS.get(language, ())
+        self._endings = _SPOKEN_ENDINGS.get(language, ())
         self._compounds = language in _COMPOUNDS
-        self._spaced = language in _ENDINGS
+        self._spaced = language in _SPOKEN_ENDINGS
         sizes = (len(form.split()) if self._spaced else len(form) for form in forms)
         self._longest = max(sizes, default=1)
         self._english = frozenset(word for english in forms.values() for word in english.lower().split())
@@ -167,7 +167,7 @@ class Dictionary:
         for line in (FOLDER / f"{language}.tsv").read_text("utf-8").splitlines():
             english, _, others = line.partition("\t")
             for place, form in enumerate(others.split(",")):
-                rank = -1 if english == NOTHING else place
+                rank = -1 if english == NO_TRANSLATION else place
                 key = _folded(form.strip())
                 if key and (key not in forms or rank < forms[key][0]):
                     forms[key] = (rank, english)
@@ -203,7 +203,7 @@ class Dictionary:
                 size = 1
                 if tokens[at].isalpha() and not _looks_like_code(tokens[at]):
                     english = self.word(folded[at])
-            if english != NOTHING:
+            if english != NO_TRANSLATION:
                 found.append(tokens[at] if english is None else english)
             at += size
         return found
@@ -211,7 +211,7 @@ class Dictionary:
     def _unspaced_parts(self, text: str) -> list[str]:
         found: list[str] = []
         at = 0
-        for run in _UNSPACED.finditer(text):
+        for run in _UNSPACED_RUN.finditer(text):
             found.append(text[at : run.start()])
             found.extend(self._of_run(_folded(run[0])))
             at = run.end()
@@ -224,7 +224,7 @@ class Dictionary:
             for size in range(min(self._longest, len(run) - at), 0, -1):
                 english = self._forms.get(run[at : at + size])
                 if english is not None:
-                    if english != NOTHING:
+                    if english != NO_TRANSLATION:
                         found.append(english)
                     break
             else:
@@ -243,10 +243,10 @@ class Dictionary:
             head = word[:cut]
             known = map(self._forms.get, (head, head.removesuffix("s"), f"{head}e"))
             first = next((one for one in known if one), None)
-            if first is None or first == NOTHING:
+            if first is None or first == NO_TRANSLATION:
                 continue
             rest = self.word(word[cut:])
-            if rest is not None and rest != NOTHING:
+            if rest is not None and rest != NO_TRANSLATION:
                 return f"{first} {rest}"
         return None
 
@@ -259,7 +259,7 @@ def _looks_like_code(token: str) -> bool:
 def _folded(text: str) -> str:
     """Lower case without accents; Kana and ideographs as they are."""
     text = text.lower().replace("ß", "ss")
-    if text.isascii() or _UNSPACED.search(text):
+    if text.isascii() or _UNSPACED_RUN.search(text):
         return text
     return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
 

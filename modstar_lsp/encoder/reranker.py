@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from modstar_lsp.arrays import Floats
 from modstar_lsp.encoder.bundle import Bundle, RerankerFiles
 from modstar_lsp.encoder.readings import KeptReadings, Reading
 from modstar_lsp.encoder.runtime import in_a_line, open_session
 from modstar_lsp.errors import BundleError
-
-Floats = NDArray[np.float32]
 
 # Where one word of an identifier ends and the next begins.
 _WITHIN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")

@@ -17,7 +17,7 @@ from modstar_lsp.encoder.bundle import Bundle
 from modstar_lsp.errors import BundleError, reason
 
 # Texts encoded in one matrix product. 64 measured best on 2 cores at dimension 256 (32 and 128 within 10 %).
-BLOCK = 64
+TEXTS_AT_ONCE = 64
 
 # Words remembered with their pieces; some 20 MB when full. Then the memory starts afresh.
 MAX_REMEMBERED_WORDS = 100_000
@@ -144,8 +144,8 @@ class StaticExit:
         """
         rows = np.zeros((len(counts), dimension or self.dimension), dtype=np.float32)
         with self._lock:
-            for start in range(0, len(counts), BLOCK):
-                self._encode_block(counts[start : start + BLOCK], rows[start : start + BLOCK])
+            for start in range(0, len(counts), TEXTS_AT_ONCE):
+                self._encode_block(counts[start : start + TEXTS_AT_ONCE], rows[start : start + TEXTS_AT_ONCE])
         return rows
 
     def pieces(self, counts: Sequence[Mapping[str, int]]) -> list[NDArray[np.uint16]]:

@@ -38,7 +38,7 @@ _FOLDER_NAMES: dict[Reason, str] = {
         "CMakeFiles DerivedData htmlcov lcov-report __generated__ .aspect"
     ),
 }
-_FOLDERS = {name: reason for reason, names in _FOLDER_NAMES.items() for name in names.split()}
+_FOLDER_REASONS = {name: reason for reason, names in _FOLDER_NAMES.items() for name in names.split()}
 _CACHE_FOLDERS = (".egg-info", ".dSYM")
 _OUTPUT_FOLDERS = ("cmake-build-", "bazel-")
 
@@ -95,7 +95,7 @@ _MINIFIED = (
     *(f".{part}.{kind}" for part in ("bundle", "chunk") for kind in ("js", "css")),
     *(f".{kind}.map" for kind in ("js", "css", "mjs", "cjs", "ts")),
 )
-_GENERATED = tuple(
+_GENERATED_NAMES = tuple(
     (
         ".pb.go .pb.cc .pb.h .pb.swift .pb.dart _pb2.py _pb2.pyi _pb2_grpc.py _pb2_grpc.pyi _pb.js _pb.d.ts "
         "_pb.rb .g.dart .freezed.dart .g.cs .g.i.cs .designer.cs .gen.go .gen.ts .gen.js .tab.c .tab.h "
@@ -141,7 +141,7 @@ def folder_reason(
     `beside(ending)` tells whether the parent has a file of that name (or, for ".csproj", that extension);
     `tracked()` whether git tracks something in the folder; `has_packages()` whether packages are in it.
     """
-    reason = _FOLDERS.get(name)
+    reason = _FOLDER_REASONS.get(name)
     if reason:
         return reason
     evidence = _BUILD_FOLDERS.get(name)
@@ -183,7 +183,7 @@ def file_reason(name: str, size: int, executable: bool, max_bytes: int = MAX_BYT
         return "legal text"
     if name.endswith(_MINIFIED):
         return "minified"
-    if name.endswith(_GENERATED) or name.startswith("zz_generated") or name == "assemblyinfo.cs":
+    if name.endswith(_GENERATED_NAMES) or name.startswith("zz_generated") or name == "assemblyinfo.cs":
         return "generated"
     if stem.endswith(_GENERATED_STEM) or (extension == "cpp" and "moc_" in stem):
         return "generated"

@@ -12,7 +12,7 @@ import re
 
 from modstar_lsp.files.languages import PROSE, SETTINGS, language_by_name
 
-_NAMES = frozenset(
+_SECRET_NAMES = frozenset(
     (
         ".env .netrc _netrc .npmrc .pypirc .yarnrc .yarnrc.yml .dockercfg .dockerconfigjson .htpasswd "
         ".pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .s3cfg s3cfg .passwd-s3fs .boto "
@@ -43,7 +43,7 @@ _EXTENSIONS = frozenset(
         "secrets vault env"
     ).split()
 )
-_DATA = r"\.(?:json|ya?ml|toml|ini|xml|cfg|conf|config|properties|txt|csv|tsv|env|enc|plist|log|bak|old)"
+_DATA_END = r"\.(?:json|ya?ml|toml|ini|xml|cfg|conf|config|properties|txt|csv|tsv|env|enc|plist|log|bak|old)"
 _ANY = r"(?s).*"
 # Whatever the extension, code too: these are names of one thing only.
 _ALWAYS = r"\.env(?:[.-].*)?|id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?(?:[._-].*)?|.*\.tf(?:state|vars)(?:\..*)?"
@@ -53,7 +53,7 @@ _DATA_ONLY = (
     r"|client[_-]secrets?[\w.-]*|service[_-]?accounts?[\w.-]*|kube[_-]?config|firebase[_-]adminsdk[\w.-]*"
     r"|vault[_-]?pass(?:word)?|secret[_-]?(?:key|token)s?|priv(?:ate)?[._-]?key"
     r"|(?:api|access|auth|bearer|refresh|oauth2?|bot|deploy|github|gitlab|npm|pypi|slack|ssh|signing|encryption)"
-    r"[._-]?(?:keys?|tokens?))(?:" + _DATA + r")?"
+    r"[._-]?(?:keys?|tokens?))(?:" + _DATA_END + r")?"
     r"|(?:ansible[_-])?vault\.(?:ya?ml|json|txt)|tokens?\.(?:txt|env|enc|ini|cfg|conf|properties)"
 )
 # Each name that these match has one of the extensions above or holds one of these signs. Most names do not,
@@ -72,8 +72,10 @@ _DATA_SIGNS = (
     "token",
     "key",
 )
-_EXAMPLE = r".*[.-](?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.\w+)?"
-_FOLDERS = frozenset({".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube", ".docker", ".password-store"})
+_EXAMPLE_NAME = r".*[.-](?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.\w+)?"
+_KEY_FOLDERS = frozenset(
+    {".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube", ".docker", ".password-store"}
+)
 
 # Of a key's own letters so many make it one; documentation cuts its examples short.
 _MIN_KEY_CHARS = 100
@@ -84,7 +86,7 @@ _KEY_FILL = r"(?:\\+[nrt]|[\s\"'`,|>#*/+]|(?:Proc-Type|DEK-Info|Version|Comment|
 _KEY_LETTERS = r"[A-Za-z0-9+/=]*"
 _OTHER_KEYS = r"(?m)^PuTTY-User-Key-File-\d:|\bAGE-SECRET-KEY-1[0-9A-Z]{58}|\A\$ANSIBLE_VAULT;"
 # Tokens of services that say what they are, in settings.
-_TOKENS = (
+_TOKEN_PATTERNS = (
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{82}|glpat-[\w-]{20}|xox[abprs]-\d{9,15}-[\w-]{10}"
     r"|sk_live_\w{24}|npm_[A-Za-z0-9]{36}|pypi-AgEIcHlwaS5vcmc[\w-]{50}|sk-ant-\w{3,6}-[\w-]{80}"
     r"|SG\.[\w-]{22}\.[\w-]{43}|dop_v1_[a-f0-9]{64}|hvs\.[\w-]{90}|hf_[A-Za-z]{34}"
@@ -104,7 +106,7 @@ _KUBERNETES_VALUE = (
 _KUBECONFIG = r"(?m)^[ \t]*[\"']?client-key-data[\"']?:[ \t]*[\"']?[A-Za-z0-9+/=]{40}"
 _MAVEN_PASSWORD = r"<(?:password|passphrase)>[^<\s${]"
 _DOCKER_LOGIN = r'"auth"\s*:\s*"[A-Za-z0-9+/=]{8}'
-_TEST = (
+_TESTS = (
     r"(?i:(?:^|[/._-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|examples?|samples?)(?=[/._-]|\d*\.\w+$))"
     r"|[a-z\d]Tests?\."
 )
@@ -112,13 +114,13 @@ _TEST = (
 
 def is_secret_folder(name: str) -> bool:
     """Whether a folder of this name holds keys or credentials."""
-    return name in _FOLDERS
+    return name in _KEY_FOLDERS
 
 
 def is_secret(path: str) -> bool:
     """Whether a lower-case path is that of a key, a password store or an environment file."""
     folder, _, name = path.rpartition("/")
-    if name in _NAMES or (folder and f"{folder.rpartition('/')[2]}/{name}" in _NAMES_IN):
+    if name in _SECRET_NAMES or (folder and f"{folder.rpartition('/')[2]}/{name}" in _NAMES_IN):
         return True
     pattern = ""
     if name.rpartition(".")[2] in _EXTENSIONS:
@@ -133,7 +135,7 @@ def is_secret(path: str) -> bool:
             if sign in name:
                 pattern = _ALWAYS
                 break
-    return bool(pattern and re.fullmatch(pattern, name) and not re.fullmatch(_EXAMPLE, name))
+    return bool(pattern and re.fullmatch(pattern, name) and not re.fullmatch(_EXAMPLE_NAME, name))
 
 
 def holds_secret(path: str, text: str) -> bool:
@@ -156,7 +158,7 @@ def holds_secret(path: str, text: str) -> bool:
         return True
     if '"auths"' in text and re.search(_DOCKER_LOGIN, text):
         return True
-    return any(sign in text for sign in _TOKEN_SIGNS) and re.search(_TOKENS, text) is not None
+    return any(sign in text for sign in _TOKEN_SIGNS) and re.search(_TOKEN_PATTERNS, text) is not None
 
 
 def _holds_key(path: str, text: str) -> bool:
@@ -189,4 +191,4 @@ def _is_data(name: str) -> bool:
 def _is_test(path: str) -> bool:
     """Whether a file is code and a test, where a key is made for the test."""
     name = path.rpartition("/")[2].lower()
-    return not _is_data(name) and language_by_name(name) not in PROSE and re.search(_TEST, path) is not None
+    return not _is_data(name) and language_by_name(name) not in PROSE and re.search(_TESTS, path) is not None

@@ -53,7 +53,7 @@ class _Star(NamedTuple):
 
 _ANY_CHARACTER = _Class(True, frozenset(), ())
 # "**/": any folders, or none
-_FOLDERS = _Star(slashes=True, skipped=True)
+_ANY_FOLDERS = _Star(slashes=True, skipped=True)
 # A token is a literal character, a class or a star.
 _Token = str | _Class | _Star
 
@@ -136,11 +136,11 @@ def _tokens(pattern: str) -> list[_Token]:
             double = pattern[at : at + 1] == "*"
             while pattern[at : at + 1] == "*":
                 at += 1
-            if double and (not tokens or tokens[-1] == "/" or tokens[-1] == _FOLDERS):
+            if double and (not tokens or tokens[-1] == "/" or tokens[-1] == _ANY_FOLDERS):
                 if pattern[at : at + 1] == "/":
                     at += 1
-                    if tokens[-1:] != [_FOLDERS]:
-                        tokens.append(_FOLDERS)
+                    if tokens[-1:] != [_ANY_FOLDERS]:
+                        tokens.append(_ANY_FOLDERS)
                     continue
                 if at == size or pattern.startswith("\\/", at):
                     tokens.append(_Star(slashes=True))

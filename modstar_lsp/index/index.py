@@ -142,7 +142,7 @@ class Index:
         with self._loading, self.snapshot() as snapshot:
             known = self._graph
             if known is None or known.stale_share(snapshot) > neighbours.STALE_SHARE:
-                known = neighbours.load(snapshot, self._database)
+                known = neighbours.load_graph(snapshot, self._database)
                 with self._lock:
                     self._graph = known
             return known is not None
@@ -337,7 +337,7 @@ class Index:
 
         self._check_writable()
         with self.snapshot() as snapshot:
-            if snapshot.n <= EXACT_SCAN_LIMIT or not neighbours.is_available():
+            if snapshot.n <= EXACT_SCAN_LIMIT or not neighbours.can_build():
                 return False
             self.load_graph()
             if self._graph is not None and self._graph.stale_share(snapshot) <= neighbours.STALE_SHARE:

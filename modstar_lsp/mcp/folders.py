@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modstar_lsp.background.child import DIED, Child, Event, Launch
+from modstar_lsp.background.child import DIED, MAX_DEATHS, Child, Event, Launch
 from modstar_lsp.errors import ModstarError, StoreError, WorkspaceError
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.index import DamagedIndex
+    from modstar_lsp.index.records import Cancelled
     from modstar_lsp.workspace import Workspace
 
 # A client gives up after 30 s, 25 with some care. The first question to a folder waits so long for its index,
@@ -24,12 +25,8 @@ CHANGES_SECONDS = 6.0
 _LOOK_SECONDS = 0.1
 # The indexer of a folder that nobody has asked about for so long is ended; it starts again with a question.
 _IDLE_SECONDS = 600.0
-# An indexer that ended by itself so often is not started again.
-_DEATHS = 3
 # What it may take of the machine: as the language server's.
 _POLITE = {"watch": False, "share": 0.5, "on_battery": "pause", "deepen": True}
-
-Cancelled = Callable[[], bool]
 
 
 class Folder:
@@ -82,13 +79,13 @@ class Folder:
                 self._news.wait(min(left, _LOOK_SECONDS))
 
     def _running(self) -> Child | None:
-        if self._child is None and self._deaths < _DEATHS:
+        if self._child is None and self._deaths < MAX_DEATHS:
             self._child = Child()
             self._child.listen(lambda event, child=self._child: self._on_event(child, event))  # type: ignore[misc]
             self._child.open(self.root, self._launch, **_POLITE)
             self._end_when_idle()
         if self._child is None:
-            self._failure = f"the indexing process ended {_DEATHS} times: restart the server"
+            self._failure = f"the indexing process ended {MAX_DEATHS} times: restart the server"
         return self._child
 
     def _end_when_idle(self) -> None:

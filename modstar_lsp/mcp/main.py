@@ -46,7 +46,7 @@ FOLDER is what may be searched, by default the project around the current direct
                    that of ${TOKEN_VARIABLE} or a new one"""
 
 
-class Server:
+class AgentServer:
     """One client's methods. asked: called with every call of a tool."""
 
     def __init__(self, tools: Tools, asked: Callable[[], None]) -> None:
@@ -116,7 +116,7 @@ def main() -> NoReturn:
         residency = Residency(arguments.launch)
 
         def methods() -> Methods:
-            server = Server(tools, residency.begin)
+            server = AgentServer(tools, residency.begin)
             return Methods(server.quick, server.slow)
 
         web = None if arguments.port is None else _listening(arguments.port, methods)

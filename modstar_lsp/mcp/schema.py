@@ -11,7 +11,7 @@ from modstar_lsp.errors import QueryError
 #: description, default, enum, minimum and maximum.
 Argument = dict[str, Any]
 
-_NAMES = {"string": "a text", "integer": "a whole number", "array": "a list of texts"}
+_TYPE_NAMES = {"string": "a text", "integer": "a whole number", "array": "a list of texts"}
 
 
 def schema(arguments: Mapping[str, Argument], required: list[str]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _value(where: str, value: Any, argument: Argument) -> Any:
         "array": isinstance(value, list) and all(isinstance(one, str) for one in value),
     }[kind]
     if not fits:
-        raise QueryError(f"{where} must be {_NAMES[kind]}, not {str(value)[:40]!r}")
+        raise QueryError(f"{where} must be {_TYPE_NAMES[kind]}, not {str(value)[:40]!r}")
     if "enum" in argument and value not in argument["enum"]:
         raise QueryError(f"{where} must be one of {', '.join(argument['enum'])}, not {value[:40]!r}")
     low, high = argument.get("minimum"), argument.get("maximum")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modstar_lsp import __version__
 from modstar_lsp.errors import ModstarError, QueryError, WorkspaceError
 from modstar_lsp.mcp import answers
-from modstar_lsp.mcp.folders import Cancelled, Folder, Folders
+from modstar_lsp.mcp.folders import Folder, Folders
 from modstar_lsp.mcp.schema import Argument, checked, schema
 
 if TYPE_CHECKING:
+    from modstar_lsp.index.records import Cancelled
     from modstar_lsp.search import Hit, Results
     from modstar_lsp.search.filters import Filter
     from modstar_lsp.workspace.question import Question
@@ -35,7 +36,7 @@ _FARTHEST = 200
 _READING_SECONDS = 1.0
 # Lines of code to a place: the definition's own, and the few that matter most.
 _LINES = 5
-_TOKENS = 2_000
+_ANSWER_TOKENS = 2_000
 
 _PATHS: Argument = {
     "type": "array",
@@ -68,11 +69,11 @@ _SHOWN: dict[str, Argument] = {
         "type": "integer",
         "minimum": 200,
         "maximum": 20_000,
-        "default": _TOKENS,
+        "default": _ANSWER_TOKENS,
         "description": "how long the answer may be",
     },
 }
-_FILTERS: dict[str, Argument] = {
+_FILTER_ARGUMENTS: dict[str, Argument] = {
     "paths": _PATHS,
     "language": {
         "type": "array",
@@ -91,7 +92,7 @@ _FILTERS: dict[str, Argument] = {
         "description": "code (without tests), docs (prose), tests, config, or all",
     },
 }
-_LINE: Argument = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
+_LINE_NUMBER: Argument = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 
 
 class Tool(NamedTuple):
@@ -144,7 +145,7 @@ class Tools:
                         "description": "a sentence, a name, or a whole issue; in one of a single line "
                         '"an exact phrase", -word, path:, lang: and in: bound it',
                     },
-                    **_FILTERS,
+                    **_FILTER_ARGUMENTS,
                     **_SHOWN,
                 },
                 ["query"],
@@ -160,10 +161,10 @@ class Tools:
             schema(
                 {
                     "path": {"type": "string", "description": "a file; with start_line, in place of code"},
-                    "start_line": _LINE | {"description": "first line, from 1"},
-                    "end_line": _LINE | {"description": "last line, start_line by default"},
+                    "start_line": _LINE_NUMBER | {"description": "first line, from 1"},
+                    "end_line": _LINE_NUMBER | {"description": "last line, start_line by default"},
                     "code": {"type": "string", "description": "the code, in place of path and lines"},
-                    **_FILTERS,
+                    **_FILTER_ARGUMENTS,
                     **_SHOWN,
                 },
                 [],

@@ -16,11 +16,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats
 from modstar_lsp.errors import BundleError
-
-Floats = NDArray[np.float32]
 
 # What find-similar weighs; see `likeness_features`.
 LIKENESS = ("cosine", "rare", "shared")

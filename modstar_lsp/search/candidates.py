@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Mask, Rows
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.index.words.terms import text_counts
@@ -35,9 +35,6 @@ SHAPED = 60
 # Terms in common by chance: less than these many say little, as they stand in any file.
 FEW = 4
 
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 _NOWHERE = np.zeros(0, np.int32), np.zeros(0, np.float32)
 

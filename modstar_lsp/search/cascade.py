@@ -8,7 +8,7 @@ not be read keeps its place among what was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats
 from modstar_lsp.chunking.chunk import EMBEDDED_CHARS, PATH_TAIL
 from modstar_lsp.encoder.runtime import usable_cores
 from modstar_lsp.files.lines import joined, lines_of
@@ -23,11 +24,10 @@ from modstar_lsp.index import StoredChunk
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder.reranker import Reranker
+    from modstar_lsp.index.records import Cancelled
     from modstar_lsp.search.filters import Sources
 
-Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
-Cancelled = Callable[[], bool]
 
 # Candidates that are read, at the deepest exit. Of 308 questions for functions (MRR@10, .427 before) 12, 16,
 # 20 and 30 of them give .521, .524, .530 and .522. Exit 4 gives 30 of them .493, exit 2 .442; and read to a

@@ -13,8 +13,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Mask, Rows
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.files.languages import PROSE, SETTINGS
@@ -24,9 +24,6 @@ from modstar_lsp.search.ranking import is_test
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View
-
-Rows = NDArray[np.int32]
-Mask = NDArray[np.bool_]
 
 
 class NothingLeft(QueryError):

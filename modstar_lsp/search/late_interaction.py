@@ -12,15 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from modstar_lsp.arrays import Floats
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
 
-Floats = NDArray[np.float32]
 
-
-def nearest_words(encoder: Encoder, idf: Mapping[str, float], chunks: Sequence[bytes]) -> Floats:
+def late_interaction(encoder: Encoder, idf: Mapping[str, float], chunks: Sequence[bytes]) -> Floats:
     """How near each chunk's words come to those of a question: float32 [len(chunks)], in -1..1.
 
     idf: the words of the question and their weights.  chunks: the pieces of each, uint16.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
+
 if TYPE_CHECKING:
     from modstar_lsp.index import View
 
@@ -21,13 +23,10 @@ B = 0.75
 # An inflected form counts this much of an exact one.
 INFLECTION_WEIGHT = 0.7
 _SUFFIXES = ("", "s", "es", "ed", "d", "ing", "er", "ers", "or", "ion", "ions", "able")
-_MIN_STEM = 3
+_MIN_INFLECTED = 3
 # Too short for rules: they would make `io` of `ios`, and `dn` of `dns`.
 _SINGULARS = {f"{word}s": word for word in ("db", "fd", "id", "ip", "pr", "ui", "vm")}
 _SHORT_PLURALS = {**_SINGULARS, **{singular: plural for plural, singular in _SINGULARS.items()}}
-
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
 
 
 class LexicalScores(NamedTuple):
@@ -48,21 +47,21 @@ def inflections(word: str) -> list[str]:
     """Forms of an English word that code may use instead of it, the word itself left out."""
     if word in _SHORT_PLURALS:
         return [_SHORT_PLURALS[word]]
-    if len(word) <= _MIN_STEM or not word.isascii() or not word.isalpha():
+    if len(word) <= _MIN_INFLECTED or not word.isascii() or not word.isalpha():
         return []
     stems = {word}
     for suffix in ("ing", "ed", "es", "s", "er", "ers", "ion", "ions", "or"):
-        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM and not word.endswith("ss"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_INFLECTED and not word.endswith("ss"):
             stem = word[: -len(suffix)]
             stems.update((stem, stem + "e"))
-            if len(stem) > _MIN_STEM and stem[-1] == stem[-2]:
+            if len(stem) > _MIN_INFLECTED and stem[-1] == stem[-2]:
                 stems.add(stem[:-1])  # stopped -> stop
     for stem in list(stems):
         if stem.endswith(("ie", "i")):
             stems.add(stem.rstrip("e").removesuffix("i") + "y")  # retries, retried -> retry
     forms: set[str] = set()
     for stem in stems:
-        if len(stem) < _MIN_STEM:
+        if len(stem) < _MIN_INFLECTED:
             continue
         forms.update(stem + suffix for suffix in _SUFFIXES)
         if stem.endswith("e"):

@@ -15,14 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.files.languages import PROSE, SETTINGS
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.index.words.terms import bare_name
 from modstar_lsp.search.query import Query, name_parts
-
-Floats = NDArray[np.float32]
-Rows = NDArray[np.int32]
 
 
 class Terms:
@@ -214,10 +212,10 @@ def scope_match(candidates: Candidates, query: Query) -> Floats:
     return np.array([candidates.terms.match(_words(c.scope)) for c in candidates.chunks], np.float32)
 
 
-_TEST = re.compile(
+_TEST_PATH = re.compile(
     r"(^|/)(tests?|specs?|__tests__|testing|e2e|fixtures?|testdata|mocks?|benchmarks?|benches?)(/|$)|(^|/)(test_[^/]*|conftest\.py|[^/]*[._-](test|tests|spec|bench)\.[^/]+|[^/]*Tests?\.(java|kt|cs|swift|scala|php))$"
 )
-_EXAMPLE = re.compile(
+_EXAMPLE_PATH = re.compile(
     r"(^|/)(examples?|samples?|demos?|tutorials?|playground|cookbook|docs?[_-]?src)(/|$)", re.I
 )
 _TYPES = re.compile(r"\.d\.[cm]?ts$|\.pyi$")
@@ -225,24 +223,24 @@ _TYPES = re.compile(r"\.d\.[cm]?ts$|\.pyi$")
 _ASKED_FOR = 0.5
 _FUNCTIONS = ("function", "method")
 # What sets up or lays out; templates with code in them are not counted among these.
-_SETTINGS = SETTINGS | {"html", "css", "scss"}
+_SETTINGS_LANGUAGES = SETTINGS | {"html", "css", "scss"}
 
 
 def is_test(path: str) -> bool:
     """Whether a file's path says that it holds tests or benchmarks."""
-    return bool(_TEST.search(path))
+    return bool(_TEST_PATH.search(path))
 
 
 def test_file(candidates: Candidates, query: Query) -> Floats:
     """Tests and benchmarks, less so when the question speaks of them."""
     asked = {"test", "tests", "testing", "spec", "mock", "fixture", "benchmark"} & set(query.words)
-    return _path_flags(candidates, _TEST) * np.float32(_ASKED_FOR if asked else 1)
+    return _path_flags(candidates, _TEST_PATH) * np.float32(_ASKED_FOR if asked else 1)
 
 
 def example_file(candidates: Candidates, query: Query) -> Floats:
     """Examples and demonstrations, less so when the question speaks of them."""
     asked = {"example", "examples", "sample", "demo", "tutorial"} & set(query.words)
-    return _path_flags(candidates, _EXAMPLE) * np.float32(_ASKED_FOR if asked else 1)
+    return _path_flags(candidates, _EXAMPLE_PATH) * np.float32(_ASKED_FOR if asked else 1)
 
 
 def type_stub(candidates: Candidates, query: Query) -> Floats:
@@ -257,7 +255,7 @@ def prose(candidates: Candidates, query: Query) -> Floats:
 
 def settings_file(candidates: Candidates, query: Query) -> Floats:
     """Configuration and markup."""
-    return np.array([c.language in _SETTINGS for c in candidates.chunks], np.float32)
+    return np.array([c.language in _SETTINGS_LANGUAGES for c in candidates.chunks], np.float32)
 
 
 def function(candidates: Candidates, query: Query) -> Floats:

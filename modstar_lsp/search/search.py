@@ -7,7 +7,7 @@ How a question becomes an answer, step by step:
    a vector at the wanted exit (encoder/encoder.py).
 3. `pool` (candidates.py) gathers candidates: the best by BM25, of chunks and of files (lexical.py), the
    nearest by cosine, and whatever defines a name of the question. No more than these are ranked.
-4. `nearest_words` (late_interaction.py) and `name_match` (ranking.py) add what rules of several parts need.
+4. `late_interaction` (late_interaction.py) and `name_match` (ranking.py) add what other rules rest on.
 5. `features` (ranking.py): every rule gives each candidate a number; the score is their weighted sum. The
    further chunks of one file then lose some of theirs (`_spread_over_files`).
 6. Calibration (calibrate.py) turns the absolute features of the best into the probability that is shown, and
@@ -30,13 +30,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.encoder import Encoder
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
 from modstar_lsp.search.calibrate import Calibration
 from modstar_lsp.search.candidates import elsewhere, likeness_features, pool, shapes, telling_terms
 from modstar_lsp.search.filters import Filter, Sources, allowed_rows
-from modstar_lsp.search.late_interaction import nearest_words
+from modstar_lsp.search.late_interaction import late_interaction
 from modstar_lsp.search.lexical import idf_of
 from modstar_lsp.search.query import MAX_WORDS, Query, analyse
 from modstar_lsp.search.ranking import (
@@ -52,7 +53,8 @@ from modstar_lsp.search.ranking import (
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View
-    from modstar_lsp.search.cascade import Cancelled, Stage
+    from modstar_lsp.index.records import Cancelled
+    from modstar_lsp.search.cascade import Stage
 
 # Each further chunk of one file loses this much of its raw score: ten places should not be one file.
 REPEAT_PENALTY = 0.25
@@ -63,9 +65,6 @@ FEW_HOLDERS = 3
 # Behind a good first hit those are shown too that have this share of what the first needs: with a fifth very
 # unlikely ones were, with a half right ones were hidden.
 FOLLOWERS = 0.35
-
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
 
 
 class Options(NamedTuple):
@@ -153,7 +152,7 @@ def search(
     weights = weights_of(calibration)
     stage = None
     if options.sources is not None and options.budget > 0:
-        stage = read(encoder, query, found, options, weights, options.sources, cancelled)
+        stage = read_candidates(encoder, query, found, options, weights, options.sources, cancelled)
     if stage is not None and stage.read:
         found = found._replace(reading=stage.addends, read_scores=stage.scores)
         calibration = calibration.read or calibration
@@ -166,7 +165,7 @@ def search(
     return results._replace(stage=stage)
 
 
-def read(
+def read_candidates(
     encoder: Encoder,
     query: Query,
     found: Candidates,
@@ -206,7 +205,7 @@ def gather(snapshot: View, encoder: Encoder, text: str, options: Options) -> tup
     vector = encoder.encode([text], options.depth or 0, "query")[0] if options.dense else None
     found = pool(snapshot, query, vector, allowed, lexical=options.lexical, names=options.rules)
     if options.dense:
-        words = nearest_words(encoder, found.terms.idf, [chunk.pieces for chunk in found.chunks])
+        words = late_interaction(encoder, found.terms.idf, [chunk.pieces for chunk in found.chunks])
         found = found._replace(nearest_words=words)
     if options.rules and found.rows.size:
         matches = name_match(found, query)

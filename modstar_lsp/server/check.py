@@ -16,7 +16,7 @@ from modstar_lsp.installation import advice, missing_packages
 _SAMPLE = 'def weigh_parcel(parcel):\n    """How heavy a parcel is."""\n    return parcel.mass * GRAVITY\n'
 _QUESTION = "how heavy is a parcel"
 # An indexer that says nothing for so long does not work; it takes half a second.
-_SECONDS = 60.0
+_SILENCE_SECONDS = 60.0
 
 
 def check(launch: Launch, child: Child) -> str:
@@ -45,7 +45,7 @@ def check(launch: Launch, child: Child) -> str:
                 _index(child, root, launch._replace(index_dir=Path(folder)))
             finally:
                 child.close()
-                child.wait(_SECONDS)
+                child.wait(_SILENCE_SECONDS)
             with Workspace.open(root, index_dir=Path(folder), bundle=launch.bundle) as workspace:
                 exits = [one.depth for one in workspace.encoder.bundle.exits]
                 asked = [depth for depth in exits if launch.deepest is None or depth <= launch.deepest]
@@ -62,9 +62,9 @@ def _index(child: Child, root: Path, launch: Launch) -> None:
     child.open(root, launch, deepen=False)
     while True:
         try:
-            event = events.get(timeout=_SECONDS)
+            event = events.get(timeout=_SILENCE_SECONDS)
         except Empty:
-            raise ModstarError(f"the indexer has said nothing for {_SECONDS:.0f} seconds") from None
+            raise ModstarError(f"the indexer has said nothing for {_SILENCE_SECONDS:.0f} seconds") from None
         if event["event"] == DIED:
             raise ModstarError(f"the indexer ended by itself (status {event['status']})")
         if event["event"] == "failed":

@@ -1,4 +1,4 @@
-"""How much of a folder is known, or of several together, as the client is told it."""
+"""How much of a folder is known, or of several state_of_all, as the client is told it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _extent(look: Look, work: Work | None, indexed_once: bool) -> tuple[int, flo
     return look.indexed, look.share
 
 
-def together(parts: Sequence[IndexState]) -> IndexState:
+def state_of_all(parts: Sequence[IndexState]) -> IndexState:
     """How much is known of all these folders."""
     if not parts:
         return IndexState()

@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from modstar_lsp.errors import ModstarError
-from modstar_lsp.server.index_state import together
+from modstar_lsp.server.index_state import state_of_all
 from modstar_lsp.server.protocol import Answer, ClientHit, Filters, IndexState
 from modstar_lsp.server.reader import FolderAnswer
 from modstar_lsp.server.root import Root
@@ -79,7 +79,7 @@ class Inquiry:
         self._none = "no such folder is open" if roots else "no folder is open"
 
     async def answer(self, report: Report | None = None) -> Answer:
-        """What all folders asked answer together.
+        """What all folders asked answer state_of_all.
 
         report: takes every better list until there is nothing better to be had soon; the last is returned.
         The first is there in milliseconds, the next has read the best candidates.
@@ -142,7 +142,7 @@ class Inquiry:
         share = budget / max(len(self._below), 1)
         found = [self._ask_root(root, below, share) for root, below in self._below.items()]
         hits, closest = _merged(found, self._limit)
-        state = together([root.index_state for root in self._below])
+        state = state_of_all([root.index_state for root in self._below])
         meant = "" if hits else next((part.did_you_mean for part in found if part.did_you_mean), "")
         left_out = [root.left_out for root in self._below if root.left_out]
         message = _message(hits, closest, state, found, meant, left_out)

@@ -23,7 +23,7 @@ from modstar_lsp.trusted_path import keep_to_trusted_path
 
 PROGRAM = "modstar-lsp"
 
-_LOCAL = "127.0.0.1"
+_LOCAL_HOST = "127.0.0.1"
 # Waiting for the interpreter, the event loop gets it after this long: a fifth of Python's own choice, so that
 # a key press does not wait for a question.
 _SWITCH_SECONDS = 0.001
@@ -108,12 +108,12 @@ def _load_protocol() -> None:
 
 def _serve_pipe(server: Any) -> None:
     """Speak on standard output alone: whatever else a library prints goes to standard error."""
-    from modstar_lsp.server.transport import serve
+    from modstar_lsp.server.transport import serve_pipe
 
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sys.stdout = sys.stderr
-    serve(server, sys.stdin.buffer, target)
+    serve_pipe(server, sys.stdin.buffer, target)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -156,7 +156,7 @@ def _address(text: str) -> tuple[str, int]:
         number = -1
     if not 0 <= number < 65536:
         raise argparse.ArgumentTypeError(f"must be PORT or HOST:PORT, not {text[:60]!r}")
-    return host.strip("[]") or _LOCAL, number
+    return host.strip("[]") or _LOCAL_HOST, number
 
 
 def _folder(text: str) -> Path:

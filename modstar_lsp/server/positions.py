@@ -18,7 +18,7 @@ ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 Position = tuple[int, int]
 Span = tuple[Position, Position]
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
+_ENDED_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 # How lines begin that speak about a name rather than define it: comments and decorators.
 _REMARK = re.compile(r"\s*(?:#(?!\[|define)|//|/?\*|--|;|%|<!--|\"\"\"|'''|@)")
 
@@ -28,7 +28,7 @@ def split_lines(text: str) -> list[str]:
     # Four times as fast as any other way, and right where it finds no line ends of its own.
     lines = text.splitlines(keepends=True)
     if "\r" in text or len(lines) > text.count("\n") + (not text.endswith("\n")):
-        lines = _LINE.findall(text)
+        lines = _ENDED_LINE.findall(text)
     if not lines or lines[-1][-1] in "\r\n":
         lines.append("")
     return lines

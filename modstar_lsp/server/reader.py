@@ -47,7 +47,7 @@ class FolderAnswer(NamedTuple):
     did_you_mean: str = ""
 
 
-class Reader:
+class IndexReader:
     """One folder's index and the open documents over it. For any thread.
 
     rebuild: called when the index turns out to be damaged.

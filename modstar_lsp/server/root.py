@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modstar_lsp.background.child import Child, Event, Launch
 from modstar_lsp.server.index_state import Work, state_of
 from modstar_lsp.server.protocol import IndexState
-from modstar_lsp.server.reader import FolderAnswer, Reader
+from modstar_lsp.server.reader import FolderAnswer, IndexReader
 from modstar_lsp.server.settings import Settings
 from modstar_lsp.server.supervisor import RESTARTED, Supervisor
 
@@ -54,7 +54,7 @@ class Root:
         self.work: Work | None = None
         self.paused = False
         self._supervisor = Supervisor(folder, self._on_event)
-        self._reader = Reader(uri, folder, launch, documents, encoder, self._supervisor.rebuild)
+        self._reader = IndexReader(uri, folder, launch, documents, encoder, self._supervisor.rebuild)
         self._changed = changed
         self._in_pool = in_pool
         self._state = "starting"

@@ -20,7 +20,7 @@ from modstar_lsp.background.child import Child, Launch
 from modstar_lsp.background.machine import resident_bytes
 from modstar_lsp.errors import ModstarError, QueryError
 from modstar_lsp.server.documents import Documents
-from modstar_lsp.server.index_state import together
+from modstar_lsp.server.index_state import state_of_all
 from modstar_lsp.server.inquiry import Inquiry, Report
 from modstar_lsp.server.positions import Encoding, Lines
 from modstar_lsp.server.protocol import (
@@ -33,7 +33,7 @@ from modstar_lsp.server.protocol import (
     wire,
 )
 from modstar_lsp.server.root import Root
-from modstar_lsp.server.settings import Settings, parse
+from modstar_lsp.server.settings import Settings, parse_settings
 from modstar_lsp.server.uris import relative, to_path
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Session:
         root.paused = self.paused
         self.roots.append(root)
         if len(self.roots) > _MOST_FOLDERS:
-            root.refuse(f"{uri}: no more than {_MOST_FOLDERS} folders are searched together")
+            root.refuse(f"{uri}: no more than {_MOST_FOLDERS} folders are searched state_of_all")
         elif folder is None:
             root.refuse(f"{uri}: only folders of this machine (file:) can be searched")
         elif self._started:
@@ -183,7 +183,7 @@ class Session:
 
     def follow(self, raw: Any) -> list[str]:
         """Take the settings in `raw`; what was wrong with them and has not been said before."""
-        settings, problems = parse(raw)
+        settings, problems = parse_settings(raw)
         fresh = [problem for problem in problems if problem not in self.problems]
         self.problems = problems
         before, self.settings = self.settings, settings
@@ -359,7 +359,7 @@ class Session:
     # -- status
 
     def _index_state(self) -> IndexState:
-        return together([root.index_state for root in self.roots])
+        return state_of_all([root.index_state for root in self.roots])
 
     def status(self) -> dict[str, Any]:
         """The result of modstar/status."""

@@ -104,7 +104,7 @@ class Settings:
         return found
 
 
-def parse(raw: Any) -> tuple[Settings, list[str]]:
+def parse_settings(raw: Any) -> tuple[Settings, list[str]]:
     """(settings, a line for each that is wrong and therefore has its default).
 
     raw: the section's value, nested (`{"search": {"limit": 5}}`) or dotted (`{"search.limit": 5}`). Nothing,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modstar_lsp.background.child import DIED, Child, Event, Launch
+from modstar_lsp.background.child import DIED, MAX_DEATHS, Child, Event, Launch
 from modstar_lsp.server.settings import Settings
 
 #: What is told when a child died and another has taken its place.
@@ -19,8 +19,7 @@ RESTARTED = "restarted"
 _SETTLE_SECONDS = 0.03
 # The child need not know the names of more.
 _NAMED_FILES = 200
-# A child that dies so often within so many seconds will do so again.
-_DEATHS = 3
+# Deaths further apart do not count together.
 _DEATHS_SECONDS = 60.0
 # A damaged index is thrown away at most so often.
 _REBUILD_SECONDS = 5.0
@@ -83,10 +82,10 @@ class Supervisor:
         self._child = None
         now = time.monotonic()
         self._deaths = [death for death in self._deaths if now - death < _DEATHS_SECONDS] + [now]
-        if len(self._deaths) < _DEATHS:
+        if len(self._deaths) < MAX_DEATHS:
             self.start(None, self._launch, self._settings, watch=self._watch)
             return {"event": RESTARTED}
-        message = f"the indexing process ended {_DEATHS} times within a minute: restart the server"
+        message = f"the indexing process ended {MAX_DEATHS} times within a minute: restart the server"
         return {"event": "failed", "job": "open", "message": message}
 
     def close(self) -> Child | None:

@@ -22,7 +22,7 @@ _MAX_BYTES = 1 << 30
 _LAST_SECONDS = 1.0
 
 
-def serve(server: Server, source: BinaryIO, target: BinaryIO) -> None:
+def serve_pipe(server: Server, source: BinaryIO, target: BinaryIO) -> None:
     """Handle the messages of `source` until it ends, and write ours to `target`."""
     asyncio.run(_serve(server, source, target))
 
@@ -34,7 +34,7 @@ def serve_socket(server: Server, host: str, port: int) -> None:
         print(f"waiting for a client on {where}:{number}", file=sys.stderr, flush=True)
         connection, _ = listener.accept()
     with connection, connection.makefile("rb") as source, connection.makefile("wb") as target:
-        serve(server, source, target)  # type: ignore[arg-type]
+        serve_pipe(server, source, target)  # type: ignore[arg-type]
 
 
 async def _serve(server: Server, source: BinaryIO, target: BinaryIO) -> None:

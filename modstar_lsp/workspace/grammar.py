@@ -29,17 +29,17 @@ _PIECE = re.compile(
 _UNWANTED = re.compile(r"[^\W\d]\w+")
 
 
-class Reading(NamedTuple):
+class ParsedQuestion(NamedTuple):
     """A question, read. words: what to search for, the words of phrases among them."""
 
     words: str
     filter: Filter
 
 
-def read(text: str) -> Reading:
+def parse_question(text: str) -> ParsedQuestion:
     """The words and the filters in `text`. One without filters, or with nothing else, is all words."""
     if "\n" in text.strip() or "\r" in text.strip():
-        return Reading(text, Filter())
+        return ParsedQuestion(text, Filter())
     found = Filter()
     words: list[str] = []
     at = 0
@@ -53,8 +53,8 @@ def read(text: str) -> Reading:
         at = piece.end()
     rest = "".join([*words, text[at:]]).strip()
     if not any(found) or not split_words(rest):
-        return Reading(text, Filter())
-    return Reading(rest, found)
+        return ParsedQuestion(text, Filter())
+    return ParsedQuestion(rest, found)
 
 
 def _narrowed(found: Filter, piece: re.Match[str]) -> Filter | None:

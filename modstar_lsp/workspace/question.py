@@ -12,14 +12,14 @@ from modstar_lsp.files.lines import joined, lines_of
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.index import View
+    from modstar_lsp.index.records import Cancelled
     from modstar_lsp.search import Options, Results
-    from modstar_lsp.search.cascade import Cancelled
     from modstar_lsp.search.filters import Filter, Sources
 
 # Of a long text a message repeats this much.
 _QUOTED = 60
 # Without one of these a text holds words alone.
-_SIGNS = ('"', ":", "-")
+_GRAMMAR_SIGNS = ('"', ":", "-")
 
 
 class Question(NamedTuple):
@@ -40,12 +40,12 @@ class Question(NamedTuple):
         """A sentence or name, and what bounds it: see grammar.py. Raises QueryError when it holds no word."""
         if not split_words(text):
             raise QueryError("the query holds no words: type what the code does, or a name in it")
-        if not any(sign in text for sign in _SIGNS):  # most: reading it would only cost an import
+        if not any(sign in text for sign in _GRAMMAR_SIGNS):  # most: reading it would only cost an import
             return cls(text)
-        from modstar_lsp.workspace.grammar import read
+        from modstar_lsp.workspace.grammar import parse_question
 
-        reading = read(text)
-        return cls(text, sought=reading.words, filter=reading.filter)
+        parsed = parse_question(text)
+        return cls(text, sought=parsed.words, filter=parsed.filter)
 
     @classmethod
     def of_code(cls, code: str, origin: tuple[str, int, int] | None = None) -> Question:

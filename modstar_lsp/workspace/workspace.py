@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _PROJECT_MARKERS = (".git", ".hg", ".svn", ".jj")
 # The note in the index of the bounds that it was made with.
-_FILTERS = "filters"
+_BOUNDS_NOTE = "filters"
 # The note of the model's files as they were when their digests were found right. Computing those is a
 # twentieth of what a query costs.
-_MODEL = "model"
+_MODEL_NOTE = "model"
 # The note of the bounds in the settings of an editor that it was last opened with.
-_SETTINGS = "settings"
+_SETTINGS_NOTE = "settings"
 
 #: Is told of a damaged index; whether it has been made anew, so that asking again makes sense.
 Recover = Callable[[DamagedIndex], bool]
@@ -135,7 +135,7 @@ class Workspace:
         #: What the last refresh left out, summed up: "12: 8 ignored, 4 too large".
         self.left_out = ""
         self._model_stamp = encoder.bundle.stamp()
-        if self._model_stamp and index.remembered(_MODEL) == self._model_stamp:
+        if self._model_stamp and index.remembered(_MODEL_NOTE) == self._model_stamp:
             encoder.bundle.checked.update(encoder.bundle.static.files)
         else:
             encoder.prepare()
@@ -182,7 +182,7 @@ class Workspace:
     ) -> Walk:
         from modstar_lsp.files import walk, walk_again
 
-        note = self._index.remembered(_FILTERS)
+        note = self._index.remembered(_BOUNDS_NOTE)
         bounds = _Bounds.read(note)
         wanted = bounds
         if include or exclude:
@@ -190,7 +190,7 @@ class Workspace:
         if max_file_bytes is not None:
             wanted = wanted._replace(max_file_bytes=_checked(max_file_bytes))
         if wanted != bounds:
-            self._index.remember(_FILTERS, json.dumps(wanted))
+            self._index.remember(_BOUNDS_NOTE, json.dumps(wanted))
         found = None
         most = wanted.max_file_bytes
         named: dict[str, Any] = {"include": wanted.include, "exclude": wanted.exclude, "max_bytes": most}
@@ -229,15 +229,15 @@ class Workspace:
 
     def _remember_model(self) -> None:
         """Notes that the files of exit 0 are sound, so that the next process need not check them again."""
-        if self._model_stamp and self._index.remembered(_MODEL) != self._model_stamp:
+        if self._model_stamp and self._index.remembered(_MODEL_NOTE) != self._model_stamp:
             for name in self.encoder.bundle.static.files:
                 self.encoder.bundle.verified(name)
-            self._index.remember(_MODEL, self._model_stamp)
+            self._index.remember(_MODEL_NOTE, self._model_stamp)
 
     @property
     def max_file_bytes(self) -> int:
         """The size of the largest file that belongs to the workspace."""
-        return _Bounds.read(self._index.remembered(_FILTERS)).max_file_bytes
+        return _Bounds.read(self._index.remembered(_BOUNDS_NOTE)).max_file_bytes
 
     def follow_settings(
         self, include: Sequence[str], exclude: Sequence[str], max_file_bytes: int = MAX_BYTES
@@ -247,9 +247,9 @@ class Workspace:
         What was given to `refresh` counts until the settings change. Raises StoreError.
         """
         given = json.dumps(_Bounds(tuple(include), tuple(exclude), max_file_bytes))
-        if given != (self._index.remembered(_SETTINGS) or json.dumps(_Bounds())):
-            self._index.remember(_SETTINGS, given)
-            self._index.remember(_FILTERS, given)
+        if given != (self._index.remembered(_SETTINGS_NOTE) or json.dumps(_Bounds())):
+            self._index.remember(_SETTINGS_NOTE, given)
+            self._index.remember(_BOUNDS_NOTE, given)
 
     def _other_indexes(self) -> list[Path]:
         """Whose deeper vectors a new index takes over: an earlier version's, and other worktrees'."""

@@ -77,7 +77,7 @@ def test_forgetting_the_remembered_words_changes_nothing(
 ) -> None:
     expected = Encoder(open_bundle(bundle_folder)).encode(TEXTS)
     monkeypatch.setattr("modstar_lsp.encoder.static.MAX_REMEMBERED_WORDS", 2)
-    monkeypatch.setattr("modstar_lsp.encoder.static.BLOCK", 1)
+    monkeypatch.setattr("modstar_lsp.encoder.static.TEXTS_AT_ONCE", 1)
     assert np.array_equal(Encoder(open_bundle(bundle_folder)).encode(TEXTS), expected)
 
 

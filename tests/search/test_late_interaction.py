@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.words import split_words
-from modstar_lsp.search.late_interaction import nearest_words
+from modstar_lsp.search.late_interaction import late_interaction
 
 ENCODER = Encoder(open_bundle())
 WORDS = ["retry", "upload", "parse", "json", "socket", "close", "cache", "evict", "theme", "colour", "zqxj"]
@@ -22,7 +22,7 @@ def near(question: str, *chunks: str) -> list[float]:
     counts = [Counter(split_words(chunk)) for chunk in chunks]
     pieces = [found.tobytes() for found in ENCODER.pieces(counts)] if counts else []
     asked = dict.fromkeys(split_words(question), 1.0)
-    return [float(value) for value in nearest_words(ENCODER, asked, pieces)]
+    return [float(value) for value in late_interaction(ENCODER, asked, pieces)]
 
 
 def test_other_words_for_the_same_thing_count_more_than_words_for_another() -> None:

@@ -11,7 +11,7 @@ import pytest
 from lsp_process import CAPABILITIES, Client, Message
 from shop import FILES, lay_out
 
-from modstar_lsp.server.settings import Settings, parse
+from modstar_lsp.server.settings import Settings, parse_settings
 
 WITHOUT_PULL: Message = {**CAPABILITIES, "workspace": {**CAPABILITIES["workspace"], "configuration": False}}
 
@@ -34,7 +34,7 @@ def test_settings_are_asked_for(start: Start, project: Path) -> None:
     client.initialize(project)
     client.ready()
     assert settings(client)["search"]["limit"] == 1
-    assert len(client.search("parse a JSON document")["hits"]) == 1
+    assert len(client.search("parse_settings a JSON document")["hits"]) == 1
     assert "totalPrice" not in client.symbols("total price of the items", limit=20)
 
 
@@ -92,17 +92,17 @@ def test_a_wrong_setting_is_reported_once_and_defaulted(start: Start, project: P
     ids=str,
 )
 def test_each_wrong_value_is_named(raw: Any) -> None:
-    found, problems = parse(raw)
+    found, problems = parse_settings(raw)
     assert found == Settings()
     assert len(problems) == 1 and problems[0].startswith("modstar")
 
 
 def test_what_clients_add_for_themselves_is_no_problem() -> None:
-    assert parse({"trace": {"server": "off"}, "path": ["x"], "enable": True}) == (Settings(), [])
+    assert parse_settings({"trace": {"server": "off"}, "path": ["x"], "enable": True}) == (Settings(), [])
 
 
 def test_dotted_names_are_understood() -> None:
-    assert parse({"search.limit": 5})[0].search_limit == 5
+    assert parse_settings({"search.limit": 5})[0].search_limit == 5
 
 
 def test_excluded_files_leave_and_return_with_the_setting(start: Start, project: Path) -> None:
@@ -149,17 +149,17 @@ def test_an_untrusted_workspace_is_not_indexed_until_it_is_trusted(
     client.initialize(project, options={"trusted": False})
     status = client.until(lambda status: status["folders"][0]["coverage"]["state"] == "off")
     assert "not trusted" in status["folders"][0]["message"]
-    assert client.search("parse a JSON document")["hits"] == []
+    assert client.search("parse_settings a JSON document")["hits"] == []
     assert not (tmp_path / "indexes").exists()
     client.notify("modstar/trust", {"trusted": True})
     client.ready()
-    assert client.symbols("parse a JSON document")[0] == "parse_json"
+    assert client.symbols("parse_settings a JSON document")[0] == "parse_json"
 
 
 def test_trust_that_is_taken_away_ends_indexing(client: Client) -> None:
     client.notify("modstar/trust", {"trusted": False})
     client.until(lambda status: status["folders"][0]["coverage"]["state"] == "off")
-    assert client.search("parse a JSON document")["hits"] == []
+    assert client.search("parse_settings a JSON document")["hits"] == []
 
 
 def test_a_temporary_index_is_gone_with_the_server(start: Start, project: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_temporary_index_is_gone_with_the_server(start: Start, project: Path, 
     assert temporary in place.parents and place.is_dir()
     if sys.platform != "win32":
         assert place.parent.stat().st_mode & 0o077 == 0
-    assert client.symbols("parse a JSON document")[0] == "parse_json"
+    assert client.symbols("parse_settings a JSON document")[0] == "parse_json"
     client.exit()
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "indexes").exists()
@@ -191,7 +191,7 @@ def test_paused_it_answers_from_what_it_knows_and_learns_nothing(client: Client,
     client.changed(late, kind=1)
     for _ in range(20):
         assert "compress_archive" not in client.symbols("compress archive")
-    assert client.symbols("parse a JSON document")[0] == "parse_json"
+    assert client.symbols("parse_settings a JSON document")[0] == "parse_json"
     client.command("modstar.resume")
     client.comes_up("compress_archive")
     assert client.ready()["paused"] is False
@@ -200,7 +200,7 @@ def test_paused_it_answers_from_what_it_knows_and_learns_nothing(client: Client,
 def test_cleared_it_knows_nothing_until_it_is_resumed(client: Client) -> None:
     client.command("modstar.clear")
     client.until(lambda status: status["folders"][0]["coverage"]["chunks"] == 0)
-    assert client.search("parse a JSON document")["hits"] == []
+    assert client.search("parse_settings a JSON document")["hits"] == []
     assert client.request("modstar/status", {})["folders"][0]["coverage"]["state"] == "paused"
     client.command("modstar.resume")
     client.comes_up("parse_json")

@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
 from modstar_lsp.index.store.database import (
     FILE_COLUMNS,
+    MAX_PARAMETERS,
     DamagedIndex,
     Database,
     Unsound,
@@ -37,8 +39,8 @@ from modstar_lsp.index.store.database import (
     read_meta,
 )
 from modstar_lsp.index.vectors.matrix import Matrix, read_exits
-from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, top
-from modstar_lsp.index.words.postings import decode, decode_terms
+from modstar_lsp.index.vectors.quantised import Quantised, top
+from modstar_lsp.index.words.postings import decode_block, decode_terms
 from modstar_lsp.index.words.segments import block_id, first_terms, read_segments
 from modstar_lsp.index.words.terms import DEFINES
 
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 _CACHED_POSTINGS = 1_000_000
 # Filtered rows above this share of all are cheaper to scan with all the others than to gather.
 _GATHER_SHARE = 0.25
-# Parameters in one statement; the default of old SQLite builds is 999.
-_PARAMETERS = 900
 
 
 class _Segment(NamedTuple):
@@ -413,7 +413,7 @@ class Snapshot:
         details: dict[int, tuple[int, int, int, int, str, str, str | None, bytes, bytes]] = {}
         pending = iter(dict.fromkeys(ids))
         with self._reading() as connection:
-            while some := list(islice(pending, _PARAMETERS)):
+            while some := list(islice(pending, MAX_PARAMETERS)):
                 marks = ",".join("?" * len(some))
                 for detail in connection.execute(
                     "SELECT id, start_line, end_line, kind, name, scope, symbols, symbol_lines, pieces, "
@@ -458,7 +458,7 @@ def _read_postings(
         (data,) = connection.execute(
             "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
         ).fetchone()
-        block = decode(data)
+        block = decode_block(data)
         if block.terms[0] != segment.first_terms[position]:
             raise Unsound("the postings are not where they were written")
         for term in some:

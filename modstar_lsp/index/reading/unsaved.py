@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.files.kinds import MAX_BYTES
 from modstar_lsp.files.source import SNIFF_BYTES, content_reason
 from modstar_lsp.index.reading.snapshot import Snapshot
 from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
-from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, top
+from modstar_lsp.index.vectors.quantised import Quantised, top
 from modstar_lsp.index.words.postings import unpack
 from modstar_lsp.index.words.terms import DEFINES
 from modstar_lsp.index.writing.analysis import analyse_text, storable, text_digest

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from modstar_lsp.arrays import Floats, Rows
     from modstar_lsp.index.records import StoredChunk
-    from modstar_lsp.index.vectors.quantised import Floats, Rows
 
 
 class View(Protocol):

@@ -32,6 +32,8 @@ OLDER_FILES = ("index-2.sqlite", "index-1.sqlite")
 _MADE = re.compile(r"(index|graph)-(\d+)(?:-\w+)?\.(?:sqlite|bin)")
 # Of the model's digest in the names of files. Two models that share it are told apart by what is inside.
 _NAME_DIGITS = 12
+# In one statement; the default of old SQLite builds is 999.
+MAX_PARAMETERS = 900
 WRITER_LOCK = "writer.lock"
 DEEPEN_LOCK = "deepen.lock"
 
@@ -43,8 +45,8 @@ _CACHE = 4_000
 _REBUILD_WAIT = 10.0
 
 # Ends of the lines that users see.
-_ELSEWHERE = "choose another folder with --index-dir"
-_WRITABLE = f"make it writable or {_ELSEWHERE}"
+_MOVE_IT = "choose another folder with --index-dir"
+_WRITABLE = f"make it writable or {_MOVE_IT}"
 _HELD = "is held by another program: try again when it is done"
 # How SQLite says that a table, a column or a text is not what we wrote.
 _DAMAGE = ("no such", "Could not decode")
@@ -138,7 +140,7 @@ class Database:
             make_private_folder(self.folder)
         except OSError as error:
             raise StoreError(
-                f"cannot make the index folder {self.folder} ({reason(error)}): {_ELSEWHERE}"
+                f"cannot make the index folder {self.folder} ({reason(error)}): {_MOVE_IT}"
             ) from None
         refuse_foreign(self.folder)
         if not os.access(self.folder, os.W_OK):
@@ -386,7 +388,7 @@ class Database:
             return StoreError(f"cannot write the index in {self.folder}: {_WRITABLE}")
         if cure := _out_of_files():
             return StoreError(f"cannot use the index in {self.folder}: {cure}")
-        return StoreError(f"cannot use the index in {self.folder} ({text}): free some space or {_ELSEWHERE}")
+        return StoreError(f"cannot use the index in {self.folder} ({text}): free some space or {_MOVE_IT}")
 
     def _is_well_formed(self) -> bool:
         try:

@@ -13,8 +13,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats
 from modstar_lsp.index.store.database import Unsound, check_of
-from modstar_lsp.index.vectors.quantised import BLOCK, Codes, Floats, Quantised
+from modstar_lsp.index.vectors.quantised import BLOCK, Codes, Quantised
 
 # Room for further vectors, as a share of those that are there, when they have to be copied: after that, many
 # commits of saved files cost no copy.

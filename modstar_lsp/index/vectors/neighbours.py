@@ -20,10 +20,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.index.records import Cancelled, OnProgress, Progress
 from modstar_lsp.index.store.database import Database
 from modstar_lsp.index.store.private import make_private_file
-from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, top
+from modstar_lsp.index.vectors.quantised import Quantised, top
 
 # Links per vector and width of the search while building. On 100,000 chunks twice as many links find no more.
 _M, _EF_CONSTRUCTION = 16, 100
@@ -148,7 +149,7 @@ class NeighbourGraph:
         return view
 
 
-def is_available() -> bool:
+def can_build() -> bool:
     """Whether hnswlib is installed."""
     from importlib.util import find_spec
 
@@ -283,7 +284,7 @@ def _links(graph: NeighbourGraph) -> bytes:
     return content.getvalue()
 
 
-def load(snapshot: VectorRows, database: Database) -> NeighbourGraph | None:
+def load_graph(snapshot: VectorRows, database: Database) -> NeighbourGraph | None:
     """The graph beside the database if it is whole and fits the vectors of `snapshot`."""
     file = database.graph
     try:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Floats, Rows
+
 # Vectors per database row. Reading 50,000 takes 7 ms in blocks of 64 against 47 ms in rows of their own,
 # and a vector that gets deeper rewrites 17 kB.
 BLOCK = 64
@@ -19,8 +21,6 @@ BLOCK = 64
 # what OpenBLAS divides among threads, which wait for each other up to 100 ms when the machine is busy.
 _SCAN_NUMBERS = 1 << 17
 
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
 Codes = NDArray[np.int8]
 
 

@@ -14,12 +14,10 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index.store.database import FILE_COLUMNS, Unsound, check_of
+from modstar_lsp.index.store.database import FILE_COLUMNS, MAX_PARAMETERS, Unsound, check_of
 from modstar_lsp.index.vectors.matrix import Exits, read_exits, read_vectors, sums
 from modstar_lsp.index.vectors.quantised import BLOCK, Quantised
 
-# Parameters in one statement; the default of old SQLite builds is 999.
-_PARAMETERS = 900
 # Rounding moves the length of a vector by less.
 _UNIT = 1e-4
 
@@ -36,7 +34,7 @@ def numbers_of(connection: sqlite3.Connection, digests: Iterable[bytes]) -> dict
     """The numbers of the vectors that stand for texts with these digests, of those that there are."""
     found: dict[bytes, int] = {}
     pending = iter(dict.fromkeys(digests))
-    while some := list(islice(pending, _PARAMETERS)):
+    while some := list(islice(pending, MAX_PARAMETERS)):
         marks = ",".join("?" * len(some))
         rows = connection.execute(
             f'SELECT digest, vector, "check" FROM digests WHERE digest IN ({marks})', some

@@ -120,7 +120,7 @@ def _narrow(numbers: NDArray[np.int64]) -> tuple[bytes, bytes]:
     return np.minimum(numbers, _WIDE).astype(np.uint8).tobytes(), numbers[wide].astype("<u2").tobytes()
 
 
-def decode(data: bytes) -> Block:
+def decode_block(data: bytes) -> Block:
     """The block that `encode` made. Raises ValueError or zlib.error when it is damaged."""
     raw = zlib.decompress(data)
     at = 4 + int.from_bytes(raw[:4], "little")

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.index.store.database import Unsound, check_of
-from modstar_lsp.index.words.postings import SEGMENT_CHUNKS, Block, Packed, decode, encode, pack, renumber
+from modstar_lsp.index.words.postings import (
+    SEGMENT_CHUNKS,
+    Block,
+    Packed,
+    decode_block,
+    encode,
+    pack,
+    renumber,
+)
 
 # A segment joins the next newer ones when it is less than this many times as large as they are together. So
 # sizes grow by this factor at least: at 50,000 chunks a term is looked up in 8 places at most.
@@ -92,7 +100,7 @@ def read_segments(connection: sqlite3.Connection) -> list[tuple[int, bytes, byte
     return [row[:3] for row in rows]
 
 
-def load(connection: sqlite3.Connection, living: NDArray[np.int64]) -> list[Segment]:
+def load_segments(connection: sqlite3.Connection, living: NDArray[np.int64]) -> list[Segment]:
     """All segments, oldest first. `living`: the ids of all living chunks, ascending. Raises Unsound."""
     segments = []
     for number, blob, directory in read_segments(connection):
@@ -106,7 +114,7 @@ def load(connection: sqlite3.Connection, living: NDArray[np.int64]) -> list[Segm
     return sorted(segments, key=lambda segment: int(segment.chunks[0]) if len(segment.chunks) else 0)
 
 
-def plan(sizes: Sequence[tuple[int, int]]) -> list[list[int]]:
+def plan_merges(sizes: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Which segments, given as (living, total) from the oldest, to make into one: groups of positions."""
     groups: list[list[int]] = []
     group: list[int] = []
@@ -197,7 +205,7 @@ class _Source:
         while self._more and sum(len(block.terms) for block in self._blocks) <= self._at_hand:
             row = self._cursor.fetchone()
             self._more = row is not None
-            block = None if row is None else decode(row[0])
+            block = None if row is None else decode_block(row[0])
             if next(self._first_terms, None) != (None if block is None else block.terms[0]):
                 raise Unsound("the postings are not where they were written")
             if block is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Said by what it is not: the range of all letters takes 2 ms to compile.
 _RUN = re.compile(r"[^\x00-/:-@\[-^`{-\x7f]+")
 # Folders of a path that say what a file is about; the ones above repeat in every chunk.
-_FOLDERS = 3
+_PATH_FOLDERS = 3
 # A file's own name counts twice: people ask for it.
 _STEM_WEIGHT = 2
 # Longer identifiers are keys, hashes and data: nobody types them, and each would be a term of its own.
@@ -35,7 +35,7 @@ _UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-\ufaff가-\ud7a3"
 # Where a symbol ends in its last component: module.Class, Class::method, Class#method, pkg/name.
 _SYMBOL_BORDER = re.compile(r"[.:#/]+")
 # Signs of Ruby, PHP, JavaScript and Haskell at a name's ends.
-_SIGNS = re.compile(r"^[$@]+|(?<=\w)[?!=']$")
+_SIGNS_AROUND = re.compile(r"^[$@]+|(?<=\w)[?!=']$")
 # Terms never start with this, so names that a chunk defines can share the postings.
 DEFINES = ":"
 
@@ -135,7 +135,7 @@ def with_context(
 
 def bare_name(name: str) -> str:
     """A name without the signs at its ends, which people leave out: `empty?`, `save!`, `$scope`, `@count`."""
-    return _SIGNS.sub("", name) or name
+    return _SIGNS_AROUND.sub("", name) or name
 
 
 def defined_names(symbols: tuple[str, ...]) -> set[str]:
@@ -171,6 +171,6 @@ def _path_words(path: str) -> tuple[tuple[str, int], ...]:
     *folders, name = path.split("/")
     stem = name[: name.rfind(".")] if name.rfind(".") > 0 else name
     counts = Counter({word: n * _STEM_WEIGHT for word, n in Counter(split_words(stem)).items()})
-    for folder in folders[-_FOLDERS:]:
+    for folder in folders[-_PATH_FOLDERS:]:
         counts.update(split_words(folder))
     return tuple(counts.items())

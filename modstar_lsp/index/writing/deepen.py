@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.arrays import Rows
 from modstar_lsp.index.records import Cancelled, OnProgress, Progress
 from modstar_lsp.index.store.database import (
     DEEPEN_LOCK,
@@ -24,7 +25,7 @@ from modstar_lsp.index.store.database import (
     write_meta,
 )
 from modstar_lsp.index.store.lock import FileLock
-from modstar_lsp.index.vectors.quantised import Quantised, Rows, quantise
+from modstar_lsp.index.vectors.quantised import Quantised, quantise
 from modstar_lsp.index.vectors.table import number_and_exit, write_vectors
 from modstar_lsp.index.writing.analysis import read_text, text_digest
 

@@ -37,13 +37,13 @@ _BATCH_BYTES = (64_000, 256_000)
 _BATCH_FILES = 64
 
 # The current folder is not on a worker's path, where a workspace could put a module of its own.
-_START = """
+_WORKER_PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from modstar_lsp import startup
 startup.spare_garbage()
 startup.hasten_numpy()
-from modstar_lsp.index.writing.workers import serve
+from modstar_lsp.index.writing.workers import serve_jobs
 serve()
 """
 
@@ -128,7 +128,7 @@ class WorkerPool:
         path = [entry for entry in sys.path if Path(entry).is_absolute()]
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, json.dumps(path)],
+                [sys.executable, "-I", "-c", _WORKER_PROGRAM, json.dumps(path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -189,7 +189,7 @@ class WorkerPool:
                     pipe.close()
 
 
-def serve() -> None:
+def serve_jobs() -> None:
     """What a worker does: batches from standard input, analyses to standard output, until the input ends."""
     from modstar_lsp.index.writing.analysis import analyse_files
 

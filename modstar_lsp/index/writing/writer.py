@@ -203,8 +203,8 @@ class Writer:
         firsts = np.array([first for first, _ in ranges], np.int64)
         sizes = np.array([size for _, size in ranges], np.int64)
         living = np.repeat(firsts - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
-        present = segments.load(connection, living)
-        for group in segments.plan([(segment.living, len(segment.chunks)) for segment in present]):
+        present = segments.load_segments(connection, living)
+        for group in segments.plan_merges([(segment.living, len(segment.chunks)) for segment in present]):
             segments.merge(connection, [present[position] for position in group], counts["next_segment"])
             counts["next_segment"] += 1
         keep = max(_SPARE_LEAST, int(_SPARE_SHARE * len(living)))

@@ -190,7 +190,7 @@ def test_a_graph_of_other_links_under_a_true_digest_does_not_fit(large: Index, t
 
 
 def test_without_hnswlib_the_scan_answers(large: Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "is_available", lambda: False)
+    monkeypatch.setattr(neighbours, "can_build", lambda: False)
     assert not large.build_graph()
     with large.snapshot() as snapshot:
         assert recall(snapshot, tree) == 1.0
@@ -229,7 +229,7 @@ def test_questions_go_on_while_the_graph_is_loaded(
 ) -> None:
     assert large.build_graph()
     begun, go_on = threading.Event(), threading.Event()
-    load = neighbours.load
+    load = neighbours.load_graph
 
     def slowly(*arguments: Any) -> Any:
         begun.set()

@@ -15,8 +15,8 @@ from modstar_lsp.chunking import Chunk
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index import chunk_terms, index_folder
-from modstar_lsp.index.words.postings import Block, decode, encode, pack
-from modstar_lsp.index.words.segments import plan
+from modstar_lsp.index.words.postings import Block, decode_block, encode, pack
+from modstar_lsp.index.words.segments import plan_merges
 from modstar_lsp.index.words.terms import asked_terms, defined_names, text_counts
 
 MIXED = st.text(st.sampled_from("aBcD_09 .-é日ß'\"“”·・\n(){}") | st.characters(exclude_categories=["Cs"]))
@@ -114,7 +114,7 @@ def test_packed_postings_come_back(postings: dict[str, dict[int, int]], level: i
     found: dict[str, dict[int, int]] = {}
     firsts = []
     for first, data in encode(terms, pack(columns[:, 0], columns[:, 1], columns[:, 2]), level):
-        block: Block = decode(data)
+        block: Block = decode_block(data)
         assert block.terms[0] == first
         firsts.append(first)
         for at, term in enumerate(block.terms):
@@ -129,7 +129,7 @@ def test_packed_postings_come_back(postings: dict[str, dict[int, int]], level: i
 @given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 5_000)), max_size=60))
 def test_merging_keeps_segments_few_and_whole(drawn: list[tuple[int, int]]) -> None:
     sizes = [(min(living, 65_536), min(living, 65_536) + dead) for living, dead in drawn]
-    groups = plan(sizes)
+    groups = plan_merges(sizes)
     merged = [position for group in groups for position in group]
     assert len(merged) == len(set(merged))
     left = {position for position in range(len(sizes)) if position not in merged}
