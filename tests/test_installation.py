@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,24 +11,18 @@ from pathlib import Path
 import pytest
 
 from modstar_lsp.installation import INSTALL, INSTALL_HNSWLIB
+from tests.bare import ROOT, TIMEOUT, Bare, tracked_files
 from tests.test_startup import NUMPY
-
-ROOT = Path(__file__).resolve().parent.parent
-TIMEOUT = 600
 
 
 def told_commands() -> list[tuple[str, str]]:
     """(file, command) for every `pip install` and the like in the project's texts and programs."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=TIMEOUT
-    )
     found = []
-    for name in filter(None, listed.stdout.split("\0")):
-        file = ROOT / name
-        if name.startswith(("bench/results/", "train/records/", "tests/")) or not file.is_file():
+    for name in tracked_files():
+        if name.startswith(("bench/results/", "train/records/", "tests/")):
             continue  # what was once run, and what stands for any text
         try:
-            text = file.read_text("utf-8")
+            text = (ROOT / name).read_text("utf-8")
         except UnicodeDecodeError:
             continue
         for told in re.finditer(r"\b(?:pipx? install|uvx|uv tool install|uv pip install) [^\n`;|]*", text):
@@ -109,50 +102,6 @@ def test_all_that_is_left_behind_lies_in_the_cache_folder(tmp_path: Path) -> Non
     assert {file for file in left if not file.startswith("home/.cache/modstar/project-")} == {
         "project/scale.py"
     }
-
-
-class Bare:
-    """A new environment with pip alone, a home folder with a clone in it, and no compiler."""
-
-    def __init__(self, base: Path) -> None:
-        self.home = base / "home"
-        clone = self.home / "src" / "modstar"
-        for name in ("modstar", "modstar_lsp", "pyproject.toml", "README.md", "LICENSE"):
-            source, target = ROOT / name, clone / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, target)
-        subprocess.run([sys.executable, "-m", "venv", str(base / "venv")], check=True, timeout=TIMEOUT)
-        self.programs = base / "venv" / ("Scripts" if os.name == "nt" else "bin")
-        cache = subprocess.run(
-            [sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, timeout=TIMEOUT
-        )
-        self.environment = {
-            **os.environ,
-            "HOME": str(self.home),
-            "USERPROFILE": str(self.home),
-            "XDG_CACHE_HOME": str(base / "cache"),
-            "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
-            "PIP_CACHE_DIR": cache.stdout.strip(),
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "CC": "no-compiler-here",
-            "CXX": "no-compiler-here",
-        }
-        self.environment.pop("PYTHONPATH", None)
-
-    def run(self, command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run it as a person would, in a shell."""
-        return subprocess.run(
-            command,
-            shell=True,
-            cwd=cwd or self.home,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
 
 
 @pytest.fixture(scope="module")
