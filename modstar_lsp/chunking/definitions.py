@@ -41,7 +41,7 @@ class Symbol(NamedTuple):
     row: int
 
 
-class Definition:
+class FoundDefinition:
     """What `Reader.identify` found out about a node."""
 
     __slots__ = ("body", "defines", "inner", "joins", "kind", "name", "row", "rule", "scope")
@@ -79,7 +79,7 @@ class Reader:
             last -= 1
         return last
 
-    def identify(self, node: Node, kind: str) -> Definition | None:
+    def identify(self, node: Node, kind: str) -> FoundDefinition | None:
         """The definition that a node of type `kind` is, None for any other statement."""
         grammar = self.grammar
         rule = grammar.rules.get(kind)
@@ -101,7 +101,7 @@ class Reader:
             return self._by_rule(node, rule) if rule is not None else None
         return self._by_value(node, 0) if grammar.functions or grammar.objects else None
 
-    def _by_rule(self, node: Node, rule: Defines) -> Definition | None:
+    def _by_rule(self, node: Node, rule: Defines) -> FoundDefinition | None:
         body = follow(node, rule.body) if rule.body else None
         if rule.needs_body and body is None:
             return None
@@ -118,12 +118,12 @@ class Reader:
             row += self.data.count(b"\n", named.start_byte, macro.start)  # type: ignore[union-attr]
         if rule.needs_name and not name:
             return None
-        found = Definition(rule, rule.kind, name, scope, row, node, body)
+        found = FoundDefinition(rule, rule.kind, name, scope, row, node, body)
         if rule.reopens and follow(node, rule.reopens) is not None:
             found.defines = False
         return found
 
-    def _by_value(self, node: Node, depth: int) -> Definition | None:
+    def _by_value(self, node: Node, depth: int) -> FoundDefinition | None:
         """`const f = () => ...`: a statement whose one value is a function, a class or an object."""
         grammar = self.grammar
         binder = grammar.binders.get(node.type)
@@ -158,7 +158,7 @@ class Reader:
             body = follow(value, where) if where else value
             kind = "module" if value.type in ("object", "table_constructor") else "class"
         inner = value if rule is VALUE_FUNCTION else node
-        return Definition(rule, kind, name, scope, named.start_point[0], inner, body)
+        return FoundDefinition(rule, kind, name, scope, named.start_point[0], inner, body)
 
     def _split_name(self, node: Node) -> tuple[str, str]:
         """Name and enclosing names of a name node: "A::B::f" is f in A.B."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modstar_lsp.chunking import sizes
-from modstar_lsp.chunking.definitions import VALUE_OBJECT, Definition, Reader, Symbol, dotted
+from modstar_lsp.chunking.definitions import VALUE_OBJECT, FoundDefinition, Reader, Symbol, dotted
 from modstar_lsp.chunking.grammars import follow
 from modstar_lsp.chunking.leaves import Leaf, join, take_identity
 from modstar_lsp.chunking.lines import TextRows
@@ -126,7 +126,7 @@ class Walker:
 
     def _definition(
         self,
-        found: Definition,
+        found: FoundDefinition,
         node: Node,
         start: int,
         last: int,

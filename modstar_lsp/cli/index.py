@@ -168,7 +168,7 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
         max_file_bytes=arguments.max_file_bytes,
         quiet=arguments.quiet,
     )
-    adoption = None if shared is None else sharing.adopt(workspace, shared, quiet=arguments.quiet)
+    adoption = None if shared is None else sharing.take_over(workspace, shared, quiet=arguments.quiet)
     if arguments.exit:
         indexing.deepen_index(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
     with ProgressBar(quiet=arguments.quiet) as bar:

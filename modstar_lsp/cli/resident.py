@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 # Whoever connects says what is wanted at once.
 _REQUEST_SECONDS = 2.0
 # After a copy that ended before it was asked anything.
-_RETRY_SECONDS = 1.0
-_STREAMS = 3
+_RESIDENT_RETRY_SECONDS = 1.0
+_STREAM_COUNT = 3
 
 
 def main() -> NoReturn:
@@ -120,7 +120,7 @@ def _next_copy(listener: socket.socket, model: _Model | None) -> bool:
     ready, _, _ = select.select([0, asked], [], [])
     going_on = 0 not in ready
     if going_on and not os.read(asked, 1):
-        time.sleep(_RETRY_SECONDS)
+        time.sleep(_RESIDENT_RETRY_SECONDS)
     os.close(asked)
     os.close(living)
     return going_on
@@ -161,20 +161,20 @@ def _received(there: socket.socket) -> tuple[list[str], list[int]]:
     """(the texts of a request, its streams). Raises OSError or ValueError for what is none."""
     import socket
 
-    data, streams, _, _ = socket.recv_fds(there, 65_536, _STREAMS)
+    data, streams, _, _ = socket.recv_fds(there, 65_536, _STREAM_COUNT)
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
         if not (piece := there.recv(65_536)):
             raise ValueError("the request ends early")
         data += piece
-    if len(streams) != _STREAMS:
+    if len(streams) != _STREAM_COUNT:
         raise ValueError("the request comes without its streams")
     return [os.fsdecode(text) for text in data[4:].split(b"\0")], streams
 
 
 def _become(texts: list[str], streams: list[int]) -> None:
     """Takes over folder, streams, arguments and environment of the process that sent them."""
-    folder, *encodings, count = texts[: 2 + _STREAMS]
-    arguments, environment = texts[2 + _STREAMS :][: int(count)], texts[2 + _STREAMS + int(count) :]
+    folder, *encodings, count = texts[: 2 + _STREAM_COUNT]
+    arguments, environment = texts[2 + _STREAM_COUNT :][: int(count)], texts[2 + _STREAM_COUNT + int(count) :]
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modstar_lsp.workspace import Workspace
 
 
-def adopt(workspace: Workspace, file: VectorFile, *, quiet: bool) -> Adoption:
+def take_over(workspace: Workspace, file: VectorFile, *, quiet: bool) -> Adoption:
     """Take over what `file` has for the lines of code here, with a progress bar."""
     with ProgressBar(quiet=quiet) as bar:
         return workspace.adopt(file, bar)

@@ -299,7 +299,7 @@ class Index:
 
         self._check_open()
         try:
-            return exchange.write(self._database, file)
+            return exchange.write_exchange(self._database, file)
         except DamagedIndex:
             self._discard()
             raise

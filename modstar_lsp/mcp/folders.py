@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 15.0
 CHANGES_SECONDS = 6.0
 # Cancelled calls are noticed so often.
-_LOOK_SECONDS = 0.1
+_FOLDER_LOOK_SECONDS = 0.1
 # The indexer of a folder that nobody has asked about for so long is ended; it starts again with a question.
 _IDLE_SECONDS = 600.0
 # What it may take of the machine: as the language server's.
@@ -76,7 +76,7 @@ class Folder:
             while self._complete < wanted and not self._failure and not cancelled():
                 if (left := deadline - time.monotonic()) <= 0:
                     break
-                self._news.wait(min(left, _LOOK_SECONDS))
+                self._news.wait(min(left, _FOLDER_LOOK_SECONDS))
 
     def _running(self) -> Child | None:
         if self._child is None and self._deaths < MAX_DEATHS:

@@ -30,7 +30,7 @@ _SESSIONS = 64
 # A connection that says nothing for so long is closed; a client opens another.
 _SILENT_SECONDS = 120.0
 
-Answer = tuple[HTTPStatus, Mapping[str, Any] | None, Mapping[str, str]]
+HttpAnswer = tuple[HTTPStatus, Mapping[str, Any] | None, Mapping[str, str]]
 
 
 class Sessions:
@@ -64,7 +64,7 @@ class Sessions:
             return self._known.pop(name, None) is not None
 
 
-class Server(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
     """Listens from the beginning. Raises OSError when the port cannot be had.
 
     versions: of the protocol that are spoken.
@@ -88,7 +88,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: HttpServer
     protocol_version = "HTTP/1.1"
     server_version = f"modstar/{__version__}"
     timeout = _SILENT_SECONDS
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- who may ask
 
-    def _refusal(self) -> Answer | None:
+    def _refusal(self) -> HttpAnswer | None:
         """Why whoever asks gets no answer, None for somebody who does."""
         origin, version = self.headers.get("Origin"), self.headers.get("MCP-Protocol-Version")
         if not _is_here(f"http://{self.headers.get('Host', '')}"):
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(int(length))
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer(self, body: bytes) -> HttpAnswer:
         try:
             message = json.loads(body)
         except (ValueError, RecursionError):
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = None if job is None else job.run()
         return (HTTPStatus.ACCEPTED if answer is None else HTTPStatus.OK), answer, headers
 
-    def _ended(self) -> Answer:
+    def _ended(self) -> HttpAnswer:
         if self.server.sessions.end(self._session() or ""):
             return HTTPStatus.NO_CONTENT, None, {}
         return _said(HTTPStatus.NOT_FOUND, "no such session")
@@ -202,6 +202,6 @@ def _is_here(address: str) -> bool:
     return host is not None and (host in _LOOPBACK or f"[{host}]" in _LOOPBACK)
 
 
-def _said(status: HTTPStatus, message: str, **headers: str) -> Answer:
+def _said(status: HTTPStatus, message: str, **headers: str) -> HttpAnswer:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": message}}
     return status, error, headers

@@ -149,7 +149,7 @@ def _serve_pipe(methods: Methods, stuck: Callable[[], NoReturn]) -> None:
     connection.drain(_LAST_WORDS_SECONDS)
 
 
-def _listening(port: int, methods: Callable[[], Methods]) -> http.Server:
+def _listening(port: int, methods: Callable[[], Methods]) -> http.HttpServer:
     """Listens for HTTP clients, and says where and with which token. Raises WorkspaceError."""
     import secrets
 
@@ -159,7 +159,7 @@ def _listening(port: int, methods: Callable[[], Methods]) -> http.Server:
     if len(token) < _TOKEN_CHARS or not token.isascii() or not token.isprintable() or " " in token:
         raise WorkspaceError(f"{TOKEN_VARIABLE} must be {_TOKEN_CHARS} letters or more, without blanks")
     try:
-        server = http.Server(port, token, methods, VERSIONS)
+        server = http.HttpServer(port, token, methods, VERSIONS)
     except OSError as error:
         raise WorkspaceError(f"cannot listen on port {port} ({error.strerror}): name another") from None
     print(f"{server.url}\nAuthorization: Bearer {token}", flush=True)

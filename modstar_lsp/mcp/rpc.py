@@ -60,7 +60,7 @@ Quick = Callable[[Any], Message]
 Slow = Callable[[Any, Call], Message]
 
 
-class Job(NamedTuple):
+class PendingAnswer(NamedTuple):
     """What a message asks for. run: makes the answer, None when nobody wants it any more.
 
     slow: whether that takes time.
@@ -79,7 +79,7 @@ class Methods:
         self._calls: dict[Id, Call] = {}
         self._lock = threading.Lock()
 
-    def take(self, message: Any) -> Job | None:
+    def take(self, message: Any) -> PendingAnswer | None:
         """What a message asks for; None for one without an answer, which is obeyed at once."""
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
             return _refusal(_id(message), INVALID_REQUEST, "not a JSON-RPC 2.0 message")
@@ -95,12 +95,12 @@ class Methods:
         if (asked := _id(message)) is None:
             return _refusal(None, INVALID_REQUEST, "id must be a string or a whole number")
         if method in self._quick:
-            return Job(lambda: _answer(asked, lambda: self._quick[method](params)))
+            return PendingAnswer(lambda: _answer(asked, lambda: self._quick[method](params)))
         if method in self._slow:
             return self._begun(asked, self._slow[method], params)
         return _refusal(asked, METHOD_NOT_FOUND, f"no such method: {method[:100]}")
 
-    def _begun(self, asked: Id, method: Slow, params: Any) -> Job:
+    def _begun(self, asked: Id, method: Slow, params: Any) -> PendingAnswer:
         call = Call()
         with self._lock:
             taken, many = asked in self._calls, len(self._calls) >= _CALLS
@@ -118,7 +118,7 @@ class Methods:
             # Nobody waits for a cancelled one, and the protocol wants no answer.
             return None if call.cancelled else answer
 
-        return Job(run, slow=True)
+        return PendingAnswer(run, slow=True)
 
     def _cancel(self, asked: Any) -> None:
         with self._lock:
@@ -164,7 +164,7 @@ class Connection:
             elif job is not None:
                 self._do(job)
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: PendingAnswer) -> None:
         answer = job.run()
         if answer is not None:
             self._send(answer)
@@ -202,8 +202,8 @@ def _answer(asked: Id, method: Callable[[], Message]) -> Message:
         )
 
 
-def _refusal(asked: Id | None, code: int, message: str) -> Job:
-    return Job(lambda: _refused(asked, code, message))
+def _refusal(asked: Id | None, code: int, message: str) -> PendingAnswer:
+    return PendingAnswer(lambda: _refused(asked, code, message))
 
 
 def _refused(asked: Id | None, code: int, message: str) -> Message:

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 # Signs of a run.
 RUN = 5
 # Runs in common by chance: less than these many say little.
-FEW = 6
+FEW_RUNS = 6
 # Characters of a text that are looked at.
-MOST = 8_000
+LONGEST_SHAPED = 8_000
 
-_TOKEN = re.compile(
+_SHAPE_TOKEN = re.compile(
     r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\\n])*`)|(?P<word>\w+)|[^\w\s]"""
 )
 # Words that are no names, in most languages that have them.
@@ -33,13 +33,13 @@ _KEYWORDS = frozenset(
 
 def runs_of(code: str) -> Counter[tuple[str, ...]]:
     """The runs of RUN signs of `code`, each as often as it occurs; of a shorter text the one there is."""
-    signs = [_sign(found) for found in _TOKEN.finditer(code[:MOST])]
+    signs = [_sign(found) for found in _SHAPE_TOKEN.finditer(code[:LONGEST_SHAPED])]
     return Counter(tuple(signs[at : at + RUN]) for at in range(max(len(signs) - RUN + 1, min(len(signs), 1))))
 
 
 def shape_in_common(one: Counter[tuple[str, ...]], other: Counter[tuple[str, ...]]) -> float:
     """The share of the runs of the smaller of two shapes that both have, 0..1."""
-    return (one & other).total() / (min(one.total(), other.total()) + FEW)
+    return (one & other).total() / (min(one.total(), other.total()) + FEW_RUNS)
 
 
 def shapes_in_common(code: str, texts: Sequence[str]) -> list[float]:

@@ -15,7 +15,7 @@ else:
     import tomli as tomllib
 
 from modstar_lsp import __version__
-from modstar_lsp.server.settings import parse
+from modstar_lsp.server.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = {
@@ -67,5 +67,5 @@ def test_the_settings_shown_are_settings_of_the_server(file: str, names: list[st
     shown = json.loads((ROOT / "editors" / file).read_text("utf-8"))
     for name in names:
         shown = shown[name]
-    settings, problems = parse(shown)
+    settings, problems = parse_settings(shown)
     assert not problems and settings.wire()["search"]["limit"] == 30

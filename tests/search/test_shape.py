@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modstar_lsp.search.shape import MOST, shapes_in_common
+from modstar_lsp.search.shape import LONGEST_SHAPED, shapes_in_common
 from modstar_lsp.workspace import Workspace
 from modstar_lsp.workspace.question import Question
 
@@ -81,5 +81,5 @@ def test_any_two_texts_have_a_share_of_their_shapes_in_common(one: str, other: s
 
 
 def test_a_text_without_end_is_looked_at_up_to_a_bound() -> None:
-    long = "x = (" * MOST
+    long = "x = (" * LONGEST_SHAPED
     assert shapes_in_common(long, [long * 2]) == shapes_in_common(long, [long])

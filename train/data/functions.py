@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modstar_lsp.chunking.definitions import Definition, Reader
+from modstar_lsp.chunking.definitions import FoundDefinition, Reader
 from modstar_lsp.chunking.grammars import GRAMMARS, follow, parse
 from modstar_lsp.files.languages import HEAD_CHARS, language_of
 
@@ -124,7 +124,9 @@ class _Walk:
             if within is not None and depth < _MAX_DEPTH:
                 self.siblings(within.named_children, depth + 1)
 
-    def _definition(self, node: Node, found: Definition, waiting: list[Node], depth: int, stop: Node) -> None:
+    def _definition(
+        self, node: Node, found: FoundDefinition, waiting: list[Node], depth: int, stop: Node
+    ) -> None:
         first, last = _rows(node)[0], _rows(stop)[1]
         if found.rule.joins and self.found and not waiting:
             before = self.found[-1]
@@ -151,7 +153,7 @@ class _Walk:
         match = _DOC_ATTRIBUTE.match(text)
         return match[1].strip('"') if match else ""
 
-    def _docstring(self, found: Definition, begin: int, end: int, above: str) -> tuple[str, str]:
+    def _docstring(self, found: FoundDefinition, begin: int, end: int, above: str) -> tuple[str, str]:
         """(comment, code): the doc string of a Python definition is taken out of its code."""
         body = found.inner.child_by_field_name("body")
         first = body.named_children[0] if body is not None and body.named_child_count else None
@@ -204,7 +206,7 @@ def _rows(node: Node) -> tuple[int, int]:
     return first, last - 1 if not column and last > first else last
 
 
-def _members(found: Definition, comments: frozenset[str]) -> Iterator[Node]:
+def _members(found: FoundDefinition, comments: frozenset[str]) -> Iterator[Node]:
     """The nodes inside a container, with the comments that grammars put between its head and its body."""
     body = found.body
     assert body is not None

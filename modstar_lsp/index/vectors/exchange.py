@@ -32,14 +32,12 @@ from modstar_lsp.index.vectors import table
 from modstar_lsp.index.vectors.matrix import Exits, read_exits
 from modstar_lsp.index.vectors.quantised import BLOCK, Quantised
 
-FORMAT = 1
+EXCHANGE_FORMAT = 1
 _FORMAT = "modstar vectors"  # its key in the first line
 _MAX_HEADER = 4096
 _SHA = sha256().digest_size
 # Records at a time, so that memory stays small whatever the file's size.
 _RECORDS = 8192
-# Rounding moves the length of a vector by less.
-_UNIT = 1e-4
 
 
 class Records(NamedTuple):
@@ -54,7 +52,7 @@ def _record(dimension: int) -> np.dtype[Any]:
     return np.dtype([("digest", "V16"), ("exit", "u1"), ("scale", "<f4"), ("codes", "i1", (dimension,))])
 
 
-def write(database: Database, file: Path) -> int:
+def write_exchange(database: Database, file: Path) -> int:
     """Writes all vectors deeper than exit 0 to `file`, whole or not at all; how many there are.
 
     At exit 0 none is worth a file: every checkout makes those by itself in moments. Raises StoreError when
@@ -74,7 +72,7 @@ def _content(
     connection: sqlite3.Connection, database: Database, shared: NDArray[np.bool_], digests: list[bytes | None]
 ) -> Iterator[bytes]:
     header = {
-        _FORMAT: FORMAT,
+        _FORMAT: EXCHANGE_FORMAT,
         "bundle": database.bundle_digest,
         "dimension": database.dimension,
         "vectors": int(shared.sum()),
@@ -145,7 +143,7 @@ class VectorFile:
         return header
 
     def _check(self, header: Mapping[str, Any], bundle_digest: str, dimension: int) -> None:
-        if header[_FORMAT] != FORMAT:
+        if header[_FORMAT] != EXCHANGE_FORMAT:
             raise self.refused("is of another version of modstar: export it with this one")
         if header.get("bundle") != bundle_digest or header.get("dimension") != dimension:
             raise self.refused("was made with another model: its vectors mean nothing to this one")
@@ -188,7 +186,7 @@ class VectorFile:
         )
         norms = np.linalg.norm(vectors.codes.astype(np.float32), axis=1)
         with np.errstate(all="ignore"):
-            is_unit = np.abs(norms * vectors.scales - 1) < _UNIT
+            is_unit = np.abs(norms * vectors.scales - 1) < table.UNIT_TOLERANCE
         if not is_unit.all():
             raise self.refused("holds vectors that no model makes: it was altered")
         digests = [names[start : start + 16] for start in range(0, len(names), 16)]

@@ -19,7 +19,7 @@ from modstar_lsp.index.vectors.matrix import Exits, read_exits, read_vectors, su
 from modstar_lsp.index.vectors.quantised import BLOCK, Quantised
 
 # Rounding moves the length of a vector by less.
-_UNIT = 1e-4
+UNIT_TOLERANCE = 1e-4
 
 
 def number_of(connection: sqlite3.Connection, digest: bytes) -> int | None:
@@ -89,7 +89,9 @@ def find_unchecked(
     codes = np.frombuffer(row[3], np.int8).reshape(-1, dimension)[at]
     scale = float(np.frombuffer(row[2], "<f4")[at])
     length = scale * float(np.linalg.norm(codes.astype(np.float32)))
-    return (row[1][at], scale, codes) if abs(length - 1) < _UNIT or not (scale or codes.any()) else None
+    return (
+        (row[1][at], scale, codes) if abs(length - 1) < UNIT_TOLERANCE or not (scale or codes.any()) else None
+    )
 
 
 def digests_by_number(connection: sqlite3.Connection, total: int) -> list[bytes | None]:
