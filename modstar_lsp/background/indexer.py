@@ -144,15 +144,17 @@ class Indexer:
             return
         self._say("opened", notice=workspace.notice)
         if command.get("watch"):
-            self._watch(workspace.root)
+            self._watch(workspace)
         with self._wake:
             self._workspace = workspace
             self._refresh_due = True
             self._wake.notify_all()
         self._refreshing(workspace)
 
-    def _watch(self, root: Path) -> None:
+    def _watch(self, workspace: Workspace) -> None:
         from modstar_lsp.files.watch import Watcher
+
+        root = workspace.root
 
         def changed(paths: set[str]) -> None:
             self.obey({"do": "refresh", "paths": paths})
@@ -160,7 +162,7 @@ class Indexer:
         def notice(line: str) -> None:
             self._say("failed", "watch", message=line)
 
-        self._watcher = Watcher(root, changed, _WATCH_DELAY, on_notice=notice)
+        self._watcher = Watcher(root, changed, _WATCH_DELAY, on_notice=notice, bounds=workspace.bounds)
         try:
             self._watcher.start()
         except OSError as error:

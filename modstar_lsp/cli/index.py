@@ -232,11 +232,16 @@ def _tell_report(
 
 
 def _dry_run(root: Path, arguments: argparse.Namespace) -> int:
-    from modstar_lsp.files import walk
-    from modstar_lsp.files.kinds import MAX_BYTES
+    from modstar_lsp.workspace.rehearsal import rehearse
 
-    most = arguments.max_file_bytes or MAX_BYTES
-    found = walk(root, include=arguments.include, exclude=arguments.exclude, max_bytes=most)
+    found = rehearse(
+        root,
+        include=arguments.include,
+        exclude=arguments.exclude,
+        max_file_bytes=arguments.max_file_bytes,
+        index_dir=arguments.index_dir,
+        bundle=arguments.bundle,
+    )
     if arguments.quiet:
         return FOUND
     volume = sum(file.size for file in found.files)
@@ -318,7 +323,9 @@ def _watch(workspace: Workspace, arguments: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     changes: SimpleQueue[set[str]] = SimpleQueue()
-    watcher = Watcher(workspace.root, changes.put, on_notice=lambda line: complain(PROGRAM, line))
+    watcher = Watcher(
+        workspace.root, changes.put, on_notice=lambda line: complain(PROGRAM, line), bounds=workspace.bounds
+    )
     watcher.start()  # first, so that nothing saved while the index is made gets lost
     try:
         _index(workspace, arguments)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from modstar_lsp.files.languages import language_of
 from modstar_lsp.files.source import Unreadable, read_source
-from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, walk, walk_again
+from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, left_out, walk, walk_again
 
 __all__ = [
     "Skipped",
@@ -17,6 +17,7 @@ __all__ = [
     "Walk",
     "is_allowed",
     "language_of",
+    "left_out",
     "read_source",
     "walk",
     "walk_again",

@@ -176,21 +176,34 @@ def is_allowed(
     max_bytes: int = kinds.MAX_BYTES,
 ) -> bool:
     """Whether `walk` would return the file `path`; one that does not exist is judged by its name."""
+    return not left_out(root, path, include, exclude, max_bytes)
+
+
+def left_out(
+    root: Path,
+    path: str,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    max_bytes: int = kinds.MAX_BYTES,
+) -> str:
+    """Why `walk` would not return the file `path`, "" when it would."""
     above, _, name = path.rpartition("/")
     rules = _Rules(root.absolute(), include, exclude, max_bytes)
     folder = _entered(rules, above)
     if folder is None or name in ("", ".."):
-        return False
+        return "in a folder that is left out"
     git, own = rules.enter(folder, None)
     full = Path(folder.path, name)
     here = folder.prefix + name
-    if full.is_symlink() or rules.name(git, own, here, name):
-        return False
+    if full.is_symlink():
+        return "link"
+    if reason := rules.name(git, own, here, name):
+        return reason
     try:
         status = full.lstat()
     except OSError:
         status = None
-    return not rules.file(own, here, name, status)
+    return rules.file(own, here, name, status)
 
 
 def is_entered(root: Path, path: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> bool:

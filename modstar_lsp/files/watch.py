@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.files import inotify
-from modstar_lsp.files.kinds import VERSION_CONTROL
+from modstar_lsp.files.kinds import MOST_BYTES, VERSION_CONTROL
 from modstar_lsp.files.walk import IGNORE_FILE, OWN_IGNORE_FILE, Walk, is_allowed, is_entered, walk
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ MAX_PATHS = 2_000
 EVERYTHING = ""
 
 
+def _no_bounds() -> dict[str, Any]:
+    return {"max_bytes": MOST_BYTES}
+
+
 class Watcher:
     """Calls `on_change` with the paths (relative, "/") of files that were created, changed, moved or deleted.
 
@@ -45,6 +49,7 @@ class Watcher:
     `on_change` runs on the watcher's own thread, once per burst of events, `delay` seconds after the last of
     them. Reading files causes no call.
 
+    bounds: what of the root belongs to the workspace now, as `is_allowed` takes it; by default all that may.
     on_notice: called with one line when less is noticed than before, or the root is gone or back.
     polling: whether the walk is repeated, as the system can watch no more folders.
     lost: whether the root is gone; what is known of it is no longer true.
@@ -57,10 +62,12 @@ class Watcher:
         on_change: Callable[[set[str]], None],
         delay: float = 0.3,
         on_notice: Callable[[str], None] | None = None,
+        bounds: Callable[[], Mapping[str, Any]] = _no_bounds,
     ) -> None:
         self.root = root.absolute()
         self.on_change = on_change
         self.on_notice = on_notice
+        self.bounds = bounds
         self.delay = delay
         self.polling = False
         self.lost = False
@@ -169,7 +176,7 @@ class Watcher:
 
     def _walk(self) -> Walk | None:
         try:
-            return walk(self.root)
+            return walk(self.root, **_no_bounds())
         except WorkspaceError:
             return None
 
@@ -298,7 +305,7 @@ class Watcher:
             folder = path[:-1]
             known = not self._folders or folder in self._folders.values()
             return EVERYTHING if known or is_entered(self.root, folder) else None
-        return path if is_allowed(self.root, path) else None
+        return path if is_allowed(self.root, path, **self.bounds()) else None
 
 
 def _identity(root: Path) -> tuple[int, int] | None:

@@ -218,7 +218,9 @@ class Tools:
         if last < first:
             raise QueryError(f"similar: end_line {last} comes before start_line {first}")
         home, below = self._file(path)
-        first, last, code = selected_lines(path, searched_text(home.root, below), first, last)
+        first, last, code = selected_lines(
+            path, searched_text(home.root, below, home.workspace()), first, last
+        )
         here = Question.of_code(code, (below, first, last))
         return self._answer(
             given, lambda folder: here if folder is home else here._replace(origin=None), cancelled
@@ -316,7 +318,7 @@ class Tools:
         from modstar_lsp.workspace.outline import definitions, searched_text
 
         folder, below = self._file(given["path"])
-        found = definitions(below, searched_text(folder.root, below))
+        found = definitions(below, searched_text(folder.root, below, folder.workspace()))
         symbol = given["symbol"]
         if symbol is not None:
             wanted = symbol.strip().replace("::", ".")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modstar_lsp.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from modstar_lsp.workspace.workspace import Workspace
 
 
 class Definition(NamedTuple):
@@ -21,16 +24,17 @@ class Definition(NamedTuple):
     end_line: int
 
 
-def searched_text(root: Path, path: str) -> str:
+def searched_text(root: Path, path: str, workspace: Workspace | None = None) -> str:
     """The text of a file that is searched: secrets and what is ignored are not read. Raises WorkspaceError.
 
-    path: below `root`, with `/`.
+    path: below `root`, with `/`.  workspace: the index of `root`, which knows what was let in; None for none.
     """
-    from modstar_lsp.files import Unreadable, is_allowed, read_source
+    from modstar_lsp.files import Unreadable, left_out, read_source
 
-    reason = "ignored, or no source file"
+    bounds = {} if workspace is None else workspace.bounds()
     try:
-        if is_allowed(root, path):
+        reason = left_out(root, path, **bounds)
+        if not reason:
             return read_source(root, path)
     except Unreadable as error:
         reason = error.reason

@@ -64,6 +64,7 @@ def united(scopes: Iterable[Scope]) -> Sequence[Scope]:
 
 
 def _belongs(root: Path, path: str, folder: bool) -> bool:
+    from modstar_lsp.files.kinds import MOST_BYTES
     from modstar_lsp.files.walk import is_allowed, is_entered
 
-    return is_entered(root, path) if folder else is_allowed(root, path)
+    return is_entered(root, path) if folder else is_allowed(root, path, max_bytes=MOST_BYTES)

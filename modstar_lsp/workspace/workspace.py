@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from modstar_lsp.encoder import Encoder, open_bundle
-from modstar_lsp.errors import WorkspaceError
+from modstar_lsp.errors import StoreError, WorkspaceError
 from modstar_lsp.files.kinds import MAX_BYTES, MOST_BYTES
 from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.files.reasons import summed_up
@@ -38,7 +38,7 @@ Recover = Callable[[DamagedIndex], bool]
 T = TypeVar("T")
 
 
-class _Bounds(NamedTuple):
+class Bounds(NamedTuple):
     """What of a folder belongs to the workspace, besides what ignore files and kinds of files say."""
 
     include: tuple[str, ...] = ()
@@ -46,12 +46,27 @@ class _Bounds(NamedTuple):
     max_file_bytes: int = MAX_BYTES
 
     @classmethod
-    def read(cls, note: str) -> _Bounds:
+    def read(cls, note: str) -> Bounds:
         """From a note, which may be "" where none was made."""
         if not note:
             return cls()
         include, exclude, max_file_bytes = json.loads(note)
         return cls(tuple(include), tuple(exclude), max_file_bytes)
+
+    def given(
+        self, include: Sequence[str] = (), exclude: Sequence[str] = (), max_file_bytes: int | None = None
+    ) -> Bounds:
+        """What counts when these are given: globs take the place of all globs. Raises WorkspaceError."""
+        wanted = self
+        if include or exclude:
+            wanted = wanted._replace(include=tuple(include), exclude=tuple(exclude))
+        if max_file_bytes is not None:
+            wanted = wanted._replace(max_file_bytes=_checked(max_file_bytes))
+        return wanted
+
+    def for_walk(self) -> dict[str, Any]:
+        """`include`, `exclude` and `max_bytes`, as `walk` and `is_allowed` take them."""
+        return {"include": self.include, "exclude": self.exclude, "max_bytes": self.max_file_bytes}
 
 
 def _checked(max_file_bytes: int) -> int:
@@ -131,7 +146,7 @@ class Workspace:
         self.encoder = encoder
         self._index = index
         # The globs of the last walk, and what it found.
-        self._walked: tuple[_Bounds, Walk] | None = None
+        self._walked: tuple[Bounds, Walk] | None = None
         #: What the last refresh left out, summed up: "12: 8 ignored, 4 too large".
         self.left_out = ""
         self._model_stamp = encoder.bundle.stamp()
@@ -183,17 +198,12 @@ class Workspace:
         from modstar_lsp.files import walk, walk_again
 
         note = self._index.remembered(_BOUNDS_NOTE)
-        bounds = _Bounds.read(note)
-        wanted = bounds
-        if include or exclude:
-            wanted = wanted._replace(include=tuple(include), exclude=tuple(exclude))
-        if max_file_bytes is not None:
-            wanted = wanted._replace(max_file_bytes=_checked(max_file_bytes))
+        bounds = Bounds.read(note)
+        wanted = bounds.given(include, exclude, max_file_bytes)
         if wanted != bounds:
             self._index.remember(_BOUNDS_NOTE, json.dumps(wanted))
         found = None
-        most = wanted.max_file_bytes
-        named: dict[str, Any] = {"include": wanted.include, "exclude": wanted.exclude, "max_bytes": most}
+        named = wanted.for_walk()
         if changed is not None and self._walked is not None and self._walked[0] == wanted:
             found = walk_again(self.root, self._walked[1], changed, **named)
         if found is None:
@@ -234,10 +244,21 @@ class Workspace:
                 self.encoder.bundle.verified(name)
             self._index.remember(_MODEL_NOTE, self._model_stamp)
 
+    def remembered_bounds(self) -> Bounds:
+        """What bounds the workspace. Raises StoreError."""
+        return Bounds.read(self._index.remembered(_BOUNDS_NOTE))
+
+    def bounds(self) -> dict[str, Any]:
+        """What bounds the workspace, as `walk` takes it; of an index that cannot be read, the widest."""
+        try:
+            return self.remembered_bounds().for_walk()
+        except StoreError:
+            return Bounds(max_file_bytes=MOST_BYTES).for_walk()
+
     @property
     def max_file_bytes(self) -> int:
         """The size of the largest file that belongs to the workspace."""
-        return _Bounds.read(self._index.remembered(_BOUNDS_NOTE)).max_file_bytes
+        return self.remembered_bounds().max_file_bytes
 
     def follow_settings(
         self, include: Sequence[str], exclude: Sequence[str], max_file_bytes: int = MAX_BYTES
@@ -246,8 +267,8 @@ class Workspace:
 
         What was given to `refresh` counts until the settings change. Raises StoreError.
         """
-        given = json.dumps(_Bounds(tuple(include), tuple(exclude), max_file_bytes))
-        if given != (self._index.remembered(_SETTINGS_NOTE) or json.dumps(_Bounds())):
+        given = json.dumps(Bounds(tuple(include), tuple(exclude), max_file_bytes))
+        if given != (self._index.remembered(_SETTINGS_NOTE) or json.dumps(Bounds())):
             self._index.remember(_SETTINGS_NOTE, given)
             self._index.remember(_BOUNDS_NOTE, given)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,3 +208,23 @@ def test_a_folder_that_vanished_is_told_and_the_others_answer(
     assert str(shop / "src/parcel.py") in found(client.call("search", query="weigh a parcel"))
     shutil.rmtree(shop)
     assert f"{shop} is gone" in client.refused("search", query="weigh a parcel")
+
+
+def test_a_large_file_is_outlined_once_it_was_let_in_and_else_called_large(
+    start: Callable[..., Client], shop: Path, tmp_path: Path
+) -> None:
+    body = f"    # {'a word and ' * 8}\n" * 12
+    (shop / "large.py").write_text(
+        "".join(f"def step_{n}():\n{body}    return {n}\n\n" for n in range(1_000))
+    )
+    assert client_of(start, shop).refused("outline", path="large.py").endswith("is not searched: too large")
+    let_in = [sys.executable, "-m", "modstar_lsp", "index", str(shop), "--max-file-bytes", "2000000"]
+    subprocess.run([*let_in, "--index-dir", str(tmp_path / "indexes")], check=True, capture_output=True)
+    assert "step_7 (function)" in client_of(start, shop).call("outline", path="large.py")
+
+
+def client_of(start: Callable[..., Client], shop: Path) -> Client:
+    """A server of its own, once it has looked at the shop."""
+    client = start(shop)
+    client.call("status")
+    return client
