@@ -136,6 +136,10 @@ class Protocol(LanguageServerProtocol):
             self.handle_message(message)
 
     def _receive_answer(self, data: dict[str, Any]) -> None:
+        asked = self._request_futures.get(data.get("id", 0))
+        if asked is not None and asked.done():  # the client took so long that nobody waits any more
+            del self._request_futures[data["id"]]
+            return
         try:
             message = self.structure_message(data)
         except JsonRpcException as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,3 +283,18 @@ def test_a_client_that_knows_us_hears_of_changes_and_others_do_not(start: Start,
     while not plain.request("workspace/symbol", {"query": "upload 7"}):
         pass
     assert plain.said("modstar/statusChanged") == []
+
+
+# -- a client that is slow
+
+
+def test_an_answer_that_comes_too_late_is_let_go(start: Start, project: Path) -> None:
+    given_up = threading.Event()
+    client = start(answers={"client/registerCapability": lambda _: given_up.wait(60) and None})
+    client.initialize(project)
+    while "the client does not answer" not in client.stderr:
+        assert client.process.poll() is None, client.stderr
+        time.sleep(0.05)
+    given_up.set()
+    client.ready()
+    assert "Traceback" not in client.stderr
