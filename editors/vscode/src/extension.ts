@@ -96,7 +96,6 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (AT_START.some((setting) => event.affectsConfiguration(setting))) void running.restart();
-      else if (event.affectsConfiguration('modstar')) void running.sendSettings();
     }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void running.trust()),
   );

@@ -51,7 +51,7 @@ export class Server implements vscode.Disposable {
   status: Status | undefined;
   program: Program | undefined;
 
-  private client: LanguageClient | undefined;
+  private client: QuietClient | undefined;
   private turn: Promise<unknown> = Promise.resolve();
   private nextToken = 0;
   private crashes: number[] = [];
@@ -123,12 +123,6 @@ export class Server implements vscode.Disposable {
     // what was not allowed to be looked at for a program before may hold one now
     if (this.condition === 'missing') await this.restart();
     else await this.client?.sendNotification(TrustNotification, { trusted: true });
-  }
-
-  async sendSettings(): Promise<void> {
-    if (this.condition !== 'running') return;
-    const settings = { modstar: serverSettings() };
-    await this.client?.sendNotification('workspace/didChangeConfiguration', { settings });
   }
 
   /** One sentence on why there is no server, with what to do about it. */
@@ -283,7 +277,7 @@ export class Server implements vscode.Disposable {
     this.client = undefined;
     this.status = undefined;
     try {
-      await client?.dispose();
+      await client?.end();
     } catch (error) {
       this.log.warn(`the server did not stop in an orderly way: ${String(error)}`);
     }
@@ -298,8 +292,17 @@ export class Server implements vscode.Disposable {
 
 /** Its errors go to the log alone: what concerns the user is told in our words, once. */
 class QuietClient extends LanguageClient {
+  private ending = false;
+
   override error(message: string, data?: unknown): void {
-    super.error(message, data, false);
+    // a changed setting or a closed document of which a server that is being stopped cannot be told any more
+    if (!this.ending) super.error(message, data, false);
+  }
+
+  /** Stops the server, for good. Throws when it does not end in an orderly way. */
+  async end(): Promise<void> {
+    this.ending = true;
+    await this.dispose();
   }
 
   /** How far the index is has one place, the status bar item: VS Code would show the server's progress beside it. */

@@ -37,6 +37,7 @@ def run_in_host(
         if not results.exists():
             window.do("picture", str(base / f"{module}.png"))
         assert results.exists(), f"the tests did not end ({code}); see {base}\n{server.logs()}"
+        (base / f"{module}.log").write_text(server.logs(), encoding="utf-8")
         outcome = json.loads(results.read_text())
         return {
             promise: None
@@ -74,6 +75,12 @@ def untrusted(shop: Path, base: Path, environment: dict[str, str], vsix: Path) -
 @pytest.mark.parametrize("promise", promises("trusted"))
 def test_in_a_trusted_workspace(trusted: dict[str, str | None], promise: str) -> None:
     assert trusted[promise] is None, trusted[promise]
+
+
+def test_a_setting_that_restarts_the_server_logs_no_error(trusted: dict[str, str | None], base: Path) -> None:
+    log = (base / "trusted.log").read_text("utf-8")
+    assert log.count("found by the setting modstar.path") > 0
+    assert not re.findall(r"\[error\] Sending .* failed.*", log)
 
 
 @pytest.mark.parametrize("promise", promises("missing"))
