@@ -32,7 +32,7 @@ def told_commands() -> list[tuple[str, str]]:
 
 def wanted(command: str) -> list[str]:
     """What a command installs."""
-    words = [word.strip("'\"\\,.)(") for word in command.split()]
+    words = [word.strip("'\"\\,.?)(") for word in command.split()]
     if "--from" in words:  # what follows is a command of it, and its arguments
         return [words[words.index("--from") + 1]]
     words = words[words.index("install") + 1 if "install" in words else 1 :]
