@@ -83,6 +83,9 @@ def _stamp(bundle: Bundle) -> str:
 
 def _prepared(bundle: Path | None) -> _Model | None:
     """The model, loaded as far as exit 0 needs it, and imported what a command needs; None when it is bad."""
+    import encodings.utf_8_sig  # noqa: F401
+    import locale  # noqa: F401
+
     import modstar_lsp.cli.arguments
     import modstar_lsp.cli.indexing
     import modstar_lsp.cli.output

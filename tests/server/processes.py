@@ -20,6 +20,16 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def indexers(pid: int) -> list[int]:
+    """Those that index; a server keeps one that runs commands, too."""
+    found = []
+    for child in children(pid):
+        with suppress(OSError):
+            if b"background.indexer" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
+
+
 def are_gone(pids: list[int]) -> bool:
     """Whether all of these processes end within moments."""
     deadline = time.monotonic() + TIMEOUT

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lsp_process import TIMEOUT, Client
-from processes import are_gone, children
+from processes import are_gone, children, indexers
 from shop import FILES, lay_out
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -147,11 +147,11 @@ def test_its_processes_end_with_it(start: Callable[..., Client], project: Path, 
 
 @ON_LINUX
 def test_an_indexer_that_dies_is_replaced(client: Client, project: Path) -> None:
-    (indexer,) = children(client.process.pid)
+    (indexer,) = indexers(client.process.pid)
     os.kill(indexer, signal.SIGKILL)
     client.until(
         lambda status: (
-            status["folders"][0]["coverage"]["state"] == "ready" and children(client.process.pid) != [indexer]
+            status["folders"][0]["coverage"]["state"] == "ready" and indexers(client.process.pid) != [indexer]
         )
     )
     (project / "app" / "late.py").write_text(
