@@ -4,6 +4,7 @@
 #   scripts/editors.sh                                    only install
 #   scripts/editors.sh python -m pytest tests/editors     install, then run
 #   EDITORS="nvim emacs" scripts/editors.sh ...           only these
+#   EDITORS="vscode bundled" scripts/editors.sh ...   the extension with the server inside, which takes minutes to build
 #   NVIM_VERSION=0.10.4 EDITORS=nvim scripts/editors.sh ...   an older Neovim
 set -euo pipefail
 project="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

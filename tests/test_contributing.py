@@ -39,9 +39,17 @@ def test_every_version_of_python_that_is_promised_is_tried(page: str) -> None:
     assert ".".join(map(str, sys.version_info[:2])) in PYTHONS, "say that this one is tried, too"
 
 
-def test_the_version_to_cite_is_the_version() -> None:
-    cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
-    assert cited == [modstar_lsp.__version__]
+@pytest.mark.parametrize(
+    ("page", "pattern"),
+    [
+        ("CITATION.cff", r"^version: (.*)$"),
+        ("editors/emacs/modstar.el", r"^;; Version: (.*)$"),
+        ("editors/vscode/package.json", r'^  "version": "(.*)",$'),
+    ],
+)
+def test_the_version_to_cite_and_of_the_clients_is_the_version(page: str, pattern: str) -> None:
+    told = re.findall(pattern, (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    assert told == [modstar_lsp.__version__]
 
 
 def test_the_registry_of_servers_is_told_name_version_and_command_as_they_are() -> None:
@@ -60,8 +68,10 @@ def test_the_registry_of_servers_is_told_name_version_and_command_as_they_are() 
 def test_only_a_tag_publishes() -> None:
     release = (ROOT / ".github/workflows/release.yml").read_text("utf-8")
     assert re.search(r'^on:\n  push:\n    tags: \["v\*"\]\n\n', release, re.MULTILINE)
-    publish = release.partition("\n  publish:\n")[2].partition("\n  announce:\n")[0]
+    publish = release.partition("\n  publish:\n")[2].partition("\n  extension:\n")[0]
     assert "if: startsWith(github.ref, 'refs/tags/v')" in publish
-    assert "id-token: write" in publish and release.count("id-token") == 1
+    assert "id-token: write" in publish
+    sealed = release.partition("\n  seal:\n")[2].partition("\n  publish:\n")[0]
+    assert "id-token: write" in sealed and release.count("id-token") == 2
     others = [file for file in (ROOT / ".github/workflows").iterdir() if file.name != "release.yml"]
     assert others and not any("pypi-publish" in file.read_text("utf-8") for file in others)

@@ -1,6 +1,7 @@
 ;;; modstar.el --- Find code by what it does  -*- lexical-binding: t -*-
 
 ;; SPDX-License-Identifier: Apache-2.0
+;; Version: 0.1.0
 ;; Package-Requires: ((emacs "28.1"))
 ;; Keywords: tools, convenience
 

@@ -16,7 +16,7 @@ import pytest
 from tests.editors.editor_programs import PROJECT
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = ("nvim", "emacs", "vscode")
+PROGRAMS = ("nvim", "emacs", "vscode", "vscode/bundled")
 
 SHOP = {
     "src/shop/jsonio.py": '''\
@@ -106,7 +106,7 @@ func ValueAddedTax(cents int, percent int) int {\r
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and report as deselected, the editors that `scripts/editors.sh` was not asked for."""
     wanted = os.environ.get("EDITORS", "").split()
-    unwanted = [HERE / program for program in PROGRAMS if program not in wanted]
+    unwanted = [HERE / place for place in PROGRAMS if Path(place).name not in wanted]
     left_out = [item for item in items if any(folder in item.path.parents for folder in unwanted)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

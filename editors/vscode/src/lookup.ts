@@ -1,4 +1,4 @@
-// Finds the program to start: the user's setting, then beside the Python interpreter, then the PATH.
+// Finds the program to start: the user's settings, the extension's own, beside the Python interpreter, on the PATH.
 import { execFile } from 'node:child_process';
 import { access, constants, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -48,6 +48,8 @@ export async function findProgram(): Promise<Program | undefined> {
     }
     return { ...found, foundBy: 'the setting modstar.interpreter' };
   }
+  const own = await broughtAlong();
+  if (own !== undefined) return own;
   const selected = await selectedInterpreter();
   const beside = selected === undefined ? undefined : await besideInterpreter(selected, []);
   if (beside !== undefined) return { ...beside, foundBy: 'the interpreter of the Python extension' };
@@ -58,6 +60,13 @@ export async function findProgram(): Promise<Program | undefined> {
 /** A folder that no workspace controls. Python puts its working folder before the installed packages. */
 export function safeFolder(): string {
   return homedir();
+}
+
+/** The server in a package for one platform, with a Python of its own; other packages have none. */
+async function broughtAlong(): Promise<Program | undefined> {
+  const python = path.join(__dirname, '..', 'server', ...(WINDOWS ? ['python.exe'] : ['bin', 'python3']));
+  if (!(await isProgram(python))) return undefined;
+  return { command: python, args: ['-I', '-m', MODULE], foundBy: 'the extension, which brings it along' };
 }
 
 /** The file to run for a name or a path; relative entries of the PATH, which a workspace could fill, are skipped. */
