@@ -36,7 +36,7 @@ class ModularStarConfig(PretrainedConfig):
         residual: bool = False,
         bag_dropout: float = 0.0,
         query_ground: float = 1.0,
-        pooling: str = "gated",
+        pooling: str = "mean",
         norm: str = "pre",
         positions: str = "rotary",
         activation: str = "gelu_tanh",
@@ -70,17 +70,17 @@ class ModularStarConfig(PretrainedConfig):
         self.residual = residual
         self.bag_dropout = bag_dropout
         self.query_ground = query_ground
-        self.pooling = pooling
+        # Exit 0 pools nothing; older checkpoints of it alone name a pooling that there is no more.
+        self.pooling = pooling if num_hidden_layers else "mean"
         self.norm = norm
         self.positions = positions
         self.activation = activation
         self.embedding_norm = embedding_norm
-        # Gated pooling reads the lengths of states, which a norm hides; post-norm layers end in one anyway.
-        plain = pooling != "gated" and norm == "pre"
-        self.final_norm = plain if final_norm is None else final_norm
+        # Post-norm layers end in a norm anyway.
+        self.final_norm = norm == "pre" if final_norm is None else final_norm
         self.head = head
         self.head_activation = head_activation
-        self.head_norm = plain if head_norm is None else head_norm
+        self.head_norm = norm == "pre" if head_norm is None else head_norm
         self.attention_dropout = attention_dropout
         self.residual_dropout = residual_dropout
         self.embedding_dropout = embedding_dropout
@@ -155,7 +155,7 @@ CHOICES = {
     "norm": ("pre", "post"),
     "positions": ("rotary", "learned"),
     "activation": ("gelu_tanh", "gelu"),
-    "pooling": ("mean", "gated", "first", "last"),
+    "pooling": ("mean", "first", "last"),
     # "linear", or "mlp": linear, head_activation, linear, of every token before the pooling.
     "head": ("linear", "mlp"),
     "head_activation": tuple(ACTIVATIONS),

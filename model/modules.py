@@ -10,8 +10,6 @@ from model.config import ACTIVATIONS, TERM_FREQUENCY, ModularStarConfig
 
 # Finite, so that a row without any token stays finite, and within the range of fp16.
 MASKED = -30000.0
-# Of the soft count in gated pooling: equal states count one, a cosine of .8 counts .04.
-SHARPNESS = 16.0
 
 
 def rotary_table(
@@ -134,11 +132,7 @@ class Layer(nn.Module):
 class ExitHead(nn.Module):
     """Token states of one depth -> unit vectors: norm, project, pool over the tokens, normalise.
 
-    pooling "mean" is the plain mean, "first" and "last" are one token's state. "gated" weighs token i by the
-    softmax of
-        gate(x_i) - 1/2 log sum_j exp(SHARPNESS (cos(x_i, x_j) - 1)),
-    a learned score less a soft count of how often the like of it occurs. What is repeated counts as the root
-    of its frequency, as at exit 0: a deeper exit can begin as the bag that exit 0 is, and improve on it.
+    pooling "mean" is the plain mean, "first" and "last" are one token's state.
 
     residual: the vector is added, times a learned gain, to that of exit 0, and the sum made of unit length.
     So every exit starts where exit 0 stands, and all of them share its space by construction.
@@ -148,7 +142,6 @@ class ExitHead(nn.Module):
         super().__init__()
         self.pooling = config.pooling
         self.norm = layer_norm(config, config.head_norm)
-        self.gate = nn.Linear(config.hidden_size, 1) if self.pooling == "gated" else None
         width = config.hidden_size
         self.mix = nn.Linear(width, width) if config.head == "mlp" else None
         self.activation = ACTIVATIONS[config.head_activation]
@@ -174,14 +167,6 @@ class ExitHead(nn.Module):
     def shares(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         """What each token counts for in the pooled state, [n, length], rows summing to one."""
         mask = attention_mask.to(states.dtype)
-        if self.gate is not None:
-            # A product and a sum rather than a matmul: too small to gain from int8, and it would lose by it.
-            scores = (states * self.gate.weight[0]).sum(dim=-1) + self.gate.bias
-            unit = F.normalize(states, dim=-1, eps=1e-6)
-            alike = ((unit @ unit.transpose(1, 2)).float() - 1.0) * SHARPNESS
-            alike = alike.exp() * mask.float()[:, None, :]
-            scores = scores.float() - 0.5 * alike.sum(dim=-1).clamp(min=1e-6).log()
-            return (scores + (1.0 - mask.float()) * MASKED).softmax(dim=-1).to(states.dtype)
         if self.pooling == "first":
             mask = mask * (attention_mask.cumsum(dim=1) == 1)
         elif self.pooling == "last":

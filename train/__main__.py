@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = stage("exit0", "train exit 0 by itself")
     _corpus_options(one)
-    one.add_argument("--config", default="small", help="its exit0 section is used (default %(default)s)")
+    one.add_argument("--config", default="default", help="its exit0 section is used (default %(default)s)")
     one.add_argument("--tokenizer", type=Path, required=True, help="folder of the tokenizer stage")
     one.add_argument(
         "--teacher", type=Path, help="a BERT-like transformers folder whose word vectors to start from"
@@ -157,11 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     _backbone_options(one)
     one.add_argument(
         "--exit0", type=Path, help="a checkpoint whose exit 0, as wide or wider, takes the place of --init's"
-    )
-    one.add_argument(
-        "--teacher",
-        type=Path,
-        help="a frozen BERT-like folder; asked when the configuration's `taught` is not 0",
     )
     one.add_argument(
         "--eval", type=Path, help="folder of the flat sets, scored every evaluate_steps and at the end"
@@ -275,7 +270,7 @@ def _corpus_options(parser: argparse.ArgumentParser) -> None:
 
 def _start_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", default="small", help="a file or a name in train/configs (default %(default)s)"
+        "--config", default="default", help="a file or a name in train/configs (default %(default)s)"
     )
     parser.add_argument(
         "--init", type=Path, help="checkpoint to start from: exit 0 alone, or a whole encoder"

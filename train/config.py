@@ -1,7 +1,8 @@
 """Configurations as files: {"model": shape of the encoder, and a section for each kind of run}.
 
 "exit0", "pretrain", "fit" are those of train/exit0.py, pretrain.py, loop.py; "start" says how the encoder
-begins, "augmentation" what is changed in the pairs, "rerank" is that of train/rerank.py.
+begins, "augmentation" what is changed in the pairs, "rerank" is that of train/rerank.py. "base" names a
+configuration to differ from: what a file does not say is as there, and null takes back what is said there.
 """
 
 from __future__ import annotations
@@ -71,31 +72,55 @@ SECTIONS = {
     "augmentation": Augmentation,
     "rerank": RerankSettings,
 }
+NAMES = sorted({"model", *SECTIONS})
 
 
 def read_config(path: Path) -> TrainConfig:
     """Read a file, or by its bare name one of train/configs."""
-    if not path.is_file():
-        named = FOLDER / f"{path.name}.json"
-        if path.parent != Path() or not named.is_file():
-            known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json")))
-            raise ConfigError(f"{path}: no such configuration; give a file or one of {known}")
-        path = named
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{path}: not readable as JSON ({error})") from error
-    names = {"model", *SECTIONS}
-    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        raise ConfigError(f"{path}: expected an object of sections: {', '.join(sorted(names))}")
-    if "model" not in found or set(found) - names:
-        wrong = sorted(set(found) - names)
-        said = f"unknown section {wrong[0]!r}" if wrong else "no section 'model'"
-        raise ConfigError(f"{path}: {said}; the sections are {', '.join(sorted(names))}")
+    path = _place(path)
+    found = _read(path, ())
+    if "model" not in found:
+        raise ConfigError(f"{path}: no section 'model'; the sections are {', '.join(NAMES)}")
     sections: dict[str, Any] = {
         name: _settings(kind, found.get(name, {}), path) for name, kind in SECTIONS.items()
     }
     return TrainConfig(path.stem, found["model"], **sections)
+
+
+def _place(path: Path, beside: Path = Path()) -> Path:
+    """The file that a path from the folder `beside` means, or a bare name: one there or in train/configs."""
+    named = [folder / f"{path.name}.json" for folder in (beside, FOLDER)] if path.parent == Path() else []
+    for place in (beside / path, *named):
+        if place.is_file():
+            return place
+    known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json")))
+    raise ConfigError(f"{path}: no such configuration; give a file or one of {known}")
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    """The sections of a file, those of its base under them; `above`: the files that differ from this one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path}: not readable as JSON ({error})") from error
+    base = found.pop("base", None) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(one, dict | None) for one in found.values()):
+        raise ConfigError(f"{path}: expected an object of sections: {', '.join(NAMES)}")
+    if wrong := sorted(found.keys() - set(NAMES)):
+        raise ConfigError(f"{path}: unknown section {wrong[0]!r}; the sections are {', '.join(NAMES)}")
+    below: dict[str, dict[str, Any]] = {}
+    if base is not None:
+        place = _place(Path(str(base)), path.parent)
+        if place in (path, *above):
+            raise ConfigError(f"{path}: its base {base} is made of differences from it")
+        below = _read(place, (path, *above))
+    return below | {name: _over(below.get(name, {}), own) for name, own in found.items()}
+
+
+def _over(base: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
+    if own is None:
+        return {}
+    return {name: value for name, value in (base | own).items() if value is not None}
 
 
 def _settings(kind: type[Settings], values: dict[str, Any], path: Path) -> Settings:

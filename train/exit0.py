@@ -21,9 +21,6 @@ from model.precision import autocast
 from train.bags import Bags
 from train.losses import Contrastive
 
-# What punctuation weighs when a deeper exit begins as a bag (a mean word weighs 1).
-LEAST_WEIGHT = 0.005
-
 
 @dataclass(frozen=True, slots=True)
 class Exit0Settings:
@@ -202,27 +199,3 @@ def start_from(model: ModularStarEncoder, exit0: ModularStarEncoder) -> None:
     head.proj.weight.zero_()
     head.proj.weight[:, :width] = given.proj.weight
     head.tf = model.config.exit0_tf = exit0.config.exit0_tf
-    if model.config.pooling == "gated":
-        _begin_as_bag(model, width)
-
-
-def _begin_as_bag(model: ModularStarEncoder, width: int) -> None:
-    """Let every deeper exit begin as the weighted bag of pieces: layers that add nothing yet, heads that pool
-    evenly and project as exit 0 does. The weights of the pieces move into the lengths of their vectors.
-    """
-    for layer in model.blocks:
-        for last in (layer.self_attn.o_proj, layer.mlp.c_proj):
-            last.weight.zero_()
-            last.bias.zero_()
-    bag = model.bag
-    # Numbers of about one, so that the first updates of the layers are small beside them.
-    scale = width**0.5
-    lengths = scale * torch.where(bag.is_word > 0, bag.token_weight, torch.tensor(LEAST_WEIGHT))
-    rows = model.embed_tokens.weight[:, :width]
-    rows *= lengths[:, None] / rows.norm(dim=-1, keepdim=True)
-    bag.token_weight.fill_(1.0 / scale)
-    for depth in model.depths[1:]:
-        head = model.exit_head(depth)
-        if head.gate is not None:
-            head.gate.weight.zero_()
-        head.proj.weight.copy_(bag.proj.weight)

@@ -64,6 +64,7 @@ class Log:
         self.steps = steps
         self._began = time.monotonic()
         self._forget(step)
+        self._fields = self._header() or [*self.columns, "scores"]
         self._board = _board(folder / EVENTS, step)
 
     def __enter__(self) -> Log:
@@ -84,13 +85,19 @@ class Log:
         cells = {key: f"{value:.6g}" for key, value in row.items() if key in self.columns}
         fresh = not self.path.is_file()
         with self.path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, [*self.columns, "scores"])
+            writer = csv.DictWriter(stream, self._fields, extrasaction="ignore")
             if fresh:
                 writer.writeheader()
             writer.writerow({"step": step} | cells | {"scores": json.dumps(scores) if scores else ""})
         if self._board is not None:
             for key, value in row.items():
                 self._board.add_scalar(f"scores/{key}" if key in scores else f"train/{key}", value, step)
+
+    def _header(self) -> list[str]:
+        """The columns of a curve that an earlier version may have begun, which it keeps."""
+        if not self.path.is_file():
+            return []
+        return self.path.read_text(encoding="utf-8").partition("\n")[0].split(",")
 
     def _forget(self, step: int) -> None:
         if self.path.is_file():

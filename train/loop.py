@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from train.losses import (
     MixedExits,
     MultiExitContrastive,
     Rounding,
-    TextTeacher,
     exit_weights,
 )
 from train.run import LOSS_PART, Report, Run, RunSettings, TrainingError
@@ -48,7 +47,6 @@ class FitSettings(RunSettings):
     anchor: float | None = None  # there, the share of rows from exit 0 (None: as of any other exit)
     distil: float = 1.0  # weight of the distillation to the deepest exit
     kl: float = 1.0  # of it, the share of the similarity distributions
-    taught: float = 0.0  # weight of what a frozen teacher says of the queries that are prose
     int8_noise: bool = True
     group: int = 8  # pairs side by side in a batch: hard negatives of each other, or of one repository
     code_share: float = 0.0  # share of code-to-code pairs in every batch (0: as they come)
@@ -60,13 +58,10 @@ class FitSettings(RunSettings):
     )
 
 
-Teacher = Callable[[Sequence[str]], Tensor]
-
-
 class Fit(Run):
     """A multi-exit run.
 
-    hard: hard negatives as of `batches.read_hard_negatives`. teacher: sentences -> unit rows.
+    hard: hard negatives as of `batches.read_hard_negatives`.
     """
 
     def __init__(
@@ -79,21 +74,19 @@ class Fit(Run):
         augmentation: Augmentation | None = None,
         report: Report | None = None,
         hard: np.ndarray | None = None,
-        teacher: Teacher | None = None,
         accelerator: Accelerator | None = None,
     ):
         longest = max(settings.query_tokens, settings.code_tokens)
         positions = model.config.max_position_embeddings
         if longest > positions:
             raise TrainingError(f"texts of {longest} tokens in a model of {positions} positions")
-        self.pairs, self.settings, self.teacher = pairs, settings, teacher
+        self.pairs, self.settings = pairs, settings
         self.augmentation = augmentation or Augmentation()
         contrastive = Contrastive(settings.scale, tuple(model.config.nested_dimensions))
         self.at_exits = MultiExitContrastive(contrastive, _exit_weights(model, settings))
         self.mixed = MixedExits(contrastive, settings.anchor)
         frozen = (0,) if settings.keep_exit0 else ()
         self.distillation = Distillation(settings.scale, settings.kl, frozen)
-        self.text_teacher = TextTeacher(settings.scale, frozen)
         self.rounding = Rounding() if settings.int8_noise else nn.Identity()
         self.free = keep_exit0(model) if settings.keep_exit0 and 0 in model.depths else None
         self.batches = Batches(
@@ -105,7 +98,7 @@ class Fit(Run):
             raise TrainingError(f"batch {settings.batch} is no multiple of the {processes} processes")
 
     def quantities(self) -> list[str]:
-        return ["loss", *(f"loss_{e}" for e in self.model.depths), "mixed", "distil", "taught"]
+        return ["loss", *(f"loss_{e}" for e in self.model.depths), "mixed", "distil"]
 
     def told(self) -> dict[str, Any]:
         return super().told() | {"augmentation": asdict(self.augmentation)}
@@ -133,7 +126,7 @@ class Fit(Run):
         for e, vectors in own.items():
             queries, documents = (self.accelerator.gather(half.contiguous()) for half in vectors.split(n))
             leaves[e] = torch.cat((queries, documents)).requires_grad_()
-        loss, row = self.losses(leaves, texts, rows)
+        loss, row = self.losses(leaves, rows)
         loss.backward()
         places = torch.cat((torch.arange(n) + rank * n, torch.arange(n) + (world + rank) * n)).to(self.device)
         # Every process has the gradient of the whole loss; of what they hand on, the mean is taken.
@@ -169,9 +162,7 @@ class Fit(Run):
             )
             return found
 
-    def losses(
-        self, vectors: dict[int, Tensor], texts: Sequence[tuple[str, str]], rows: np.ndarray
-    ) -> tuple[Tensor, dict[str, float]]:
+    def losses(self, vectors: dict[int, Tensor], rows: np.ndarray) -> tuple[Tensor, dict[str, float]]:
         """(what is minimised, its parts) of the vectors of a batch: its queries, then its documents."""
         settings = self.settings
         self.reseed(LOSS_PART)
@@ -188,11 +179,6 @@ class Fit(Run):
             if settings.distil:
                 distilled = self.distillation(queries, documents)
                 loss, row["distil"] = loss + settings.distil * distilled, distilled.item()
-            if settings.taught and self.teacher:
-                prose = [place for place, at in enumerate(rows) if self.pairs[at].kind == "text"]
-                rows_ = self.teacher([texts[place][0] for place in prose]).to(self.device)
-                taught = self.text_teacher({e: q[prose] for e, q in queries.items()}, rows_)
-                loss, row["taught"] = loss + settings.taught * taught, taught.item()
         return loss, row
 
 

@@ -170,31 +170,6 @@ class Distillation(nn.Module):
         return torch.stack(losses).mean() if losses else q.new_zeros(())
 
 
-class TextTeacher(nn.Module):
-    """What a frozen encoder of prose knows about prose: which of a batch's sentences mean the like.
-
-    mean over exits of KL(softmax(s T T^T) || softmax(s Q_e Q_e^T)), the diagonals left out; T are the
-    teacher's unit vectors of the queries that are prose, Q_e ours. Their dimensions need not agree.
-    """
-
-    def __init__(self, scale: float, frozen: Sequence[int] = ()):
-        super().__init__()
-        self.scale = scale
-        self.frozen = set(frozen)
-
-    def forward(self, queries: Mapping[int, Tensor], taught: Tensor) -> Tensor:
-        learning = [rows for e, rows in queries.items() if e not in self.frozen]
-        if len(taught) < 3 or not learning:
-            return taught.new_zeros(())
-        itself = torch.eye(len(taught), dtype=torch.bool, device=taught.device)
-        target = (self.scale * taught @ taught.T).float().masked_fill(itself, -1e4).softmax(dim=-1)
-        losses = []
-        for rows in learning:
-            logits = (self.scale * rows @ rows.T).float().masked_fill(itself, -1e4).log_softmax(dim=-1)
-            losses.append(F.kl_div(logits, target, reduction="batchmean"))
-        return torch.stack(losses).mean()
-
-
 class Rounding(nn.Module):
     """Noise of int8 vectors: rows rounded to 127 steps of their largest value; gradients pass unchanged."""
 

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan of one configuration."""
     parser = argparse.ArgumentParser("python -m train.plan", description=__doc__)
     parser.add_argument(
-        "config", help="a file, or the name of one in train/configs (tiny, small, default, modstar-1b)"
+        "config", help="a file, or the name of one in train/configs (tiny, default, modstar-1b)"
     )
     parser.add_argument(
         "--length", type=int, default=PLANNED_LENGTH, help="tokens of a text (default %(default)s)"

@@ -1,6 +1,6 @@
 """Pre-training: masked language modelling and repository-level in-context classification, at every exit.
 
-    python -m train pretrain --config small --windows FOLDER --tokenizer TOKENIZER --out CHECKPOINT
+    python -m train pretrain --config default --windows FOLDER --tokenizer TOKENIZER --out CHECKPOINT
 
 An example is a window of code snippets, `<sep>` s1 `<sep>` s2 ... `<cls>`. Half of the windows are of one
 repository; of the others the second half comes from another, and the state of `<cls>` has to tell. One head

@@ -63,7 +63,7 @@ from train.record import write_record
 from train.run import Report, processes
 from train.start import start_model
 from train.store import Store, as_record, open_pairs, stamp_of, write_store
-from train.teacher import TextEncoder, starting_table
+from train.teacher import starting_table
 from train.tensors import WEIGHTS
 from train.tokenizer import train_tokenizer
 from train.wrap import wrap
@@ -301,7 +301,6 @@ def run_fit(chosen: argparse.Namespace) -> int:
         config.augmentation,
         scorer(chosen.eval, tokenizer) if chosen.eval else None,
         read_hard_negatives(chosen.hard, train) if chosen.hard else None,
-        TextEncoder(chosen.teacher) if chosen.teacher else None,
     )
     finished = run.run()
     model = run.whole()

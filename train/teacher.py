@@ -54,10 +54,6 @@ class TextEncoder:
             rows[some] = ((states * mask).sum(1) / mask.sum(1)).numpy()
         return rows
 
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Unit rows: what `Fit` asks its teacher for."""
-        return F.normalize(torch.from_numpy(self.rows(texts)), dim=-1)
-
 
 def starting_table(
     tokenizer: Tokenizer, dimension: int, bags: Sequence[Bags], teacher: Path | None, seed: int = 0

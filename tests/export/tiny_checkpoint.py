@@ -38,8 +38,6 @@ def make_checkpoint(folder: Path, source: str, **shape: object) -> Path:
         "exit_layers": EXITS,
         "dimension": 48,
         "nested_dimensions": (),
-        # random weights: the plain mean, since the gate would magnify what int8 rounds off
-        "pooling": "mean",
         "initializer_range": 0.15,
         "max_position_embeddings": 128,
     }

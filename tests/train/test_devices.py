@@ -14,12 +14,12 @@ from model.encoder import ModularStarEncoder
 from tests.train.test_learning import fresh, settings, toy_pairs
 from train.config import read_config
 from train.loop import Fit
-from train.losses import Contrastive, Distillation, MixedExits, Rounding, TextTeacher
+from train.losses import Contrastive, Distillation, MixedExits, Rounding
 from train.pretrain import Pretraining
 from train.tokenizer import train_tokenizer
 
 SHAPES: list[dict[str, Any]] = [
-    {"pooling": "gated"},
+    {},
     {"residual": True, "bag_dropout": 0.3, "exit0_table": "own", "pooling": "mean"},
     {
         "norm": "post",
@@ -66,7 +66,6 @@ def test_every_exit_and_every_loss_stay_on_the_models_device(
     contrastive = Contrastive(20.0, (16,))
     loss = contrastive(queries[2], documents[2]) + MixedExits(contrastive, 0.3)(queries, documents)
     loss = loss + Distillation(20.0)(queries, documents)
-    loss = loss + TextTeacher(20.0)(queries, torch.ones(3, 8, device="meta"))
     assert loss.device.type == "meta"
     loss.backward()
     assert_learnt(model)

@@ -59,9 +59,10 @@ def settings(**changed: object) -> FitSettings:
     return replace(read_config(Path("tiny")).fit, **changed)
 
 
-def fresh(tokenizer: Tokenizer) -> ModularStarEncoder:
+def fresh(tokenizer: Tokenizer, **shape: object) -> ModularStarEncoder:
     torch.manual_seed(0)
-    model = ModularStarEncoder(read_config(Path("tiny")).model_config(vocab_size=tokenizer.get_vocab_size()))
+    config = read_config(Path("tiny")).model_config(vocab_size=tokenizer.get_vocab_size(), **shape)
+    model = ModularStarEncoder(config)
     model.heads["0"].is_word.copy_(torch.from_numpy(words_of(tokenizer)))
     return model
 
@@ -73,7 +74,8 @@ def hits(queries: np.ndarray, documents: np.ndarray) -> float:
 def test_a_tiny_model_learns_and_any_exit_finds_the_code_of_any_other(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    run = Fit(fresh(tokenizer), tokenizer, toy_pairs(), settings(steps=300, mixed=2.0), tmp_path)
+    model = fresh(tokenizer, residual=True)
+    run = Fit(model, tokenizer, toy_pairs(), settings(steps=300, mixed=2.0), tmp_path)
     assert run.run()
     with (tmp_path / CURVE).open() as stream:
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]

@@ -493,6 +493,33 @@ def test_pairs_of_questions_about_other_trees_are_refused(
     assert "questions.jsonl:1: not a question" in capsys.readouterr().err
 
 
+# ---- answers -------------------------------------------------------------------------------------------
+
+
+def test_each_question_of_the_training_part_gets_its_answer_and_what_a_search_confuses_with_it(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = packets(market)
+    write(market, *({"id": item.id, "text": fitting(item, n)} for n, item in enumerate(items)))
+    assert check(market) == 0
+    out = market / "answers.jsonl"
+    told = ["--questions", market / "questions.jsonl", "--wrong", 3, "--out", out]
+    assert run(market, "answers", *told) == 0
+    asked = {item.id: item for item in items if item.package != "stall4"}
+    assert f"{len(asked)} questions with an answer in {out}" in capsys.readouterr().out
+
+    found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert {row["id"] for row in found} == asked.keys()
+    for row in found:
+        name = asked[row["id"]].name.rpartition(".")[2]
+        assert any(name in text for text in row["right"])
+        assert len(row["wrong"]) <= 3 and not set(row["wrong"]) & set(row["right"])
+    assert any(row["wrong"] for row in found)
+
+    assert run(market, "answers", "--questions", market / "questions.jsonl", "--wrong", 0, "--out", out) == 2
+    assert "--wrong takes a number" in capsys.readouterr().err
+
+
 def test_the_manifest_is_found_beside_the_module() -> None:
     assert made.MANIFEST.is_file()
 

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from model.reranker import Reranker, RerankerConfig
 from train.data import Pair
 from train.data.lines import CorpusError
-from train.rerank import Example, Rerank, RerankSettings, read_examples
+from train.pretrained import PretrainedError
+from train.rerank import Example, Rerank, RerankSettings, read_examples, start_reranker
 from train.run import TrainingError
 from train.tokenizer import train_tokenizer
 
@@ -95,6 +96,42 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tokenizer: Tokenizer,
     assert last.step == 5 and last.run()
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, last.model.state_dict()[name]), name
+
+
+def saved(folder: Path, tokenizer: Tokenizer, **told: object) -> Path:
+    model = fresh(tokenizer)
+    model.config.training = dict(told)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_a_trained_reranker_is_gone_on_from_with_its_weights_and_its_record(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    before = saved(tmp_path / "before", tokenizer, rerank={"steps": 7})
+    model, words = start_reranker(before, SETTINGS, [], data="more pairs")
+    for name, value in fresh(tokenizer).state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+    assert words.get_vocab() == tokenizer.get_vocab()
+    assert model.config.training == {
+        "question_tokens": SETTINGS.question_tokens,
+        "code_tokens": SETTINGS.code_tokens,
+        "data": "more pairs",
+        "before": {"rerank": {"steps": 7}},
+    }
+    settings = replace(SETTINGS, steps=1)
+    assert Rerank(model, words, EXAMPLES, PAIRS, settings, tmp_path / "run").run()
+
+
+def test_a_reranker_of_another_shape_or_damaged_is_one_line(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    before = saved(tmp_path / "before", tokenizer)
+    with pytest.raises(PretrainedError, match=r"a reranker of exits \[1, 2\] and 16 values") as caught:
+        start_reranker(before, replace(SETTINGS, exits=(2,)), [])
+    assert "\n" not in str(caught.value)
+    (before / "tokenizer.json").unlink()
+    with pytest.raises(PretrainedError, match="before"):
+        start_reranker(before, SETTINGS, [])
 
 
 def test_what_is_frozen_stays(tokenizer: Tokenizer, tmp_path: Path) -> None:
