@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from modstar_lsp.search.snippet import Snippet
     from modstar_lsp.workspace.description import Description
 
+# What editors take for the end of a path.
+_LINE_NUMBER = re.compile(r":\d")
 # A pipe has no width; lines beyond this are data rather than code.
 PIPE_WIDTH = 200
 # Scores are calibrated: above this it is likelier right than wrong.
@@ -66,6 +69,11 @@ def human(path: str, found: Description, layout: Layout) -> str:
     elif layout.lines:
         parts.append("  " + style.paint(style.dim, "(these lines are gone since the file was indexed)"))
     return "\n".join(parts) + "\n"
+
+
+def is_misread(path: str) -> bool:
+    """Whether editors take a part of the path for the line's number, or cannot be told it on one line."""
+    return bool(_LINE_NUMBER.search(path)) or clean(path) != path
 
 
 def vimgrep(path: str, found: Description, marked: Collection[str]) -> str:

@@ -498,7 +498,7 @@ def _for_people(answers: Sequence[Answered], arguments: SimpleNamespace) -> tupl
 
 def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
     """Write the hits on standard output in the form that was asked for; how many there are."""
-    from modstar_lsp.cli.output import shown_path, vimgrep
+    from modstar_lsp.cli.output import is_misread, shown_path, vimgrep
 
     out = sys.stdout
     if not arguments.json and not arguments.vimgrep:
@@ -534,7 +534,12 @@ def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
             }
         )
     else:
-        out.writelines(vimgrep(shown_path(root, hit.hit.path), hit, marked) for root, hit in found)
+        paths = [shown_path(root, hit.hit.path) for root, hit in found]
+        for path, (_, hit) in zip(paths, found, strict=True):
+            if not is_misread(path):
+                out.write(vimgrep(path, hit, marked))
+        if misread := sorted(set(filter(is_misread, paths))):
+            complain(PROGRAM, f"left out: editors misread {misread[0]!r} in such lines; --json shows all")
     out.flush()
     return len(found)
 

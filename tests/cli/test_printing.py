@@ -177,3 +177,15 @@ def test_a_closed_output_is_no_accident(indexed: Shell) -> None:
         timeout=TIMEOUT,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no colon in a name elsewhere")
+@pytest.mark.parametrize("name", ["a:1:b.py", "co:12:3:lon.py", "new\nline.py"])
+def test_vimgrep_sends_no_editor_to_a_wrong_file(shell: Shell, name: str) -> None:
+    (shell.cwd / name).write_text("def the_odd_one():\n    return 1\n")
+    (shell.cwd / "even.py").write_text("def the_even_one():\n    return the_odd_one()\n")
+    answer = shell.query("the_odd_one", "--vimgrep", "--min-score", "0")
+    assert answer.status == 0
+    assert answer.out.startswith("even.py:")
+    assert all(re.match(r"[^:\n]+:\d+:\d+:", line) for line in answer.out.splitlines())
+    assert "left out" in answer.err and "--json" in answer.err and answer.err.count("\n") == 1
