@@ -90,7 +90,8 @@ def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
         raise ExportError(f"{checkpoint.folder} has no exit {missing[0]}; it has {', '.join(map(str, have))}")
     if len(depths) > 1 and not checkpoint.config.training.get("shared_space", True):
         raise ExportError(
-            f"{checkpoint.folder}: each exit has a space of its own; choose one, e.g. --exits {depths[-1]}"
+            f"{checkpoint.folder}: each exit has a space of its own; choose one, e.g. --exits {depths[-1]}, "
+            "or wrap it with --one-space"
         )
     if not checkpoint.has_exit0:
         return depths

@@ -239,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("out", type=Path, help="checkpoint to write")
     one.add_argument("--exits", type=_depths, metavar="0,2,4", help="default: as its configuration says")
     one.add_argument("--sources", type=Path, help="folder of sources to fit the early exits on")
+    one.add_argument(
+        "--one-space",
+        action="store_true",
+        help="lay a published ModularStarEncoder's exits, which have a space each, where its deepest is, and "
+        "measure what that costs: an index can then deepen from exit to exit",
+    )
 
     one = stage("plan", "what a configuration costs")
     one.add_argument("config", help="a file or a name in train/configs")

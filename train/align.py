@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from model.encoder import ModularStarEncoder
 from model.precision import autocast
 from train.data import Pair
-from train.encoding import SLICE_TOKENS, in_order, slices, tokenize
+from train.encoding import SLICE_TOKENS, Text, in_order, slices, tokenize
 from train.logs import counted
 
 # Of the ridge, as a share of the mean square of a column. Exits 2 and 4 of all-MiniLM-L6-v2 fitted on 1,500
@@ -108,7 +108,7 @@ def _mrr(rows: Tensor) -> float:
 
 @torch.no_grad()
 def pooled_states(
-    model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[str], longest: int, bf16: bool = True
+    model: ModularStarEncoder, tokenizer: Tokenizer, texts: Sequence[Text], longest: int, bf16: bool = True
 ) -> dict[int, Tensor]:
     """{depth: float32 [n, width] on the CPU, in the order of the texts}: what each exit's projection is
     given, and at 0 exit 0's vectors."""

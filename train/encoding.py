@@ -30,7 +30,11 @@ class Slice:
     attention_mask: Tensor
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], longest: int) -> list[list[int]]:
+# A text, or an instruction and a text that the tokenizer frames as a pair.
+Text = str | tuple[str, str]
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[Text], longest: int) -> list[list[int]]:
     """Token ids of the texts, cut to `longest`; the last of them is always the closing special."""
     lists = [entry.ids for entry in tokenizer.encode_batch_fast(list(texts))]
     return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in lists]

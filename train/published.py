@@ -3,26 +3,24 @@
 `modularStarEncoder/ModularStarEncoder-finetuned` (36 layers, exits 4/9/18/27/36) and its size-specific
 siblings (-finetuned-4, -9, -18, -27: `till_layer` names the one exit). Names of weights, tokenizer and
 prompts are as published; what no source states is a named switch of `Unknown`, set to what is most likely.
-Each exit has a space of its own there, so an index is built with one of them.
+Each exit has a space of its own there, so an index is built with one of them; or see `one_space.py`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tokenizers import Tokenizer, processors
 from torch import Tensor
 
 from model.config import ModularStarConfig
-from model.encoder import ModularStarEncoder
+from model.encoder import CheckpointError, ModularStarEncoder
 from train.pretrained import PretrainedError, load_fast_tokenizer, read_config_json
+from train.tensors import Tensors
 
 MODEL_TYPE = "ModularStarEncoder"
 CODE_PROMPT = "Represent this {language} code snippet for retrieval:"
@@ -57,7 +55,10 @@ def load_published(folder: Path, unknown: Unknown | None = None) -> tuple[Modula
     told = read_config_json(folder)
     if told.get("model_type") != MODEL_TYPE:
         raise PretrainedError(f"{folder}: a {told.get('model_type')!r}, not a {MODEL_TYPE!r}")
-    weights = _weights(folder)
+    try:
+        weights = dict(Tensors(folder))
+    except CheckpointError as error:
+        raise PretrainedError(str(error)) from error
     prefix = next((name[: -len(EMBEDDING)] for name in weights if name.endswith(EMBEDDING)), None)
     if prefix is None:
         raise PretrainedError(f"{folder}: the weights hold no {EMBEDDING}")
@@ -71,23 +72,6 @@ def load_published(folder: Path, unknown: Unknown | None = None) -> tuple[Modula
         raise PretrainedError(f"{folder}: {reason}") from error
     _fill(model, _renamed(weights, prefix, heads, config), folder)
     return model.eval(), _tokenizer(folder)
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of model.safetensors, or of the parts that its index names."""
-    index = folder / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    try:
-        if index.is_file():
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        found: dict[str, Tensor] = {}
-        for name in names:
-            found |= load_file(folder / Path(name).name)
-    except FileNotFoundError as error:
-        raise PretrainedError(f"{folder}: {Path(str(error.filename or names[0])).name} is missing") from None
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
-        raise PretrainedError(f"{folder}: the weights are cut short or damaged ({error})") from error
-    return found
 
 
 def _heads(told: dict[str, Any], weights: dict[str, Tensor]) -> dict[int, list[str]]:

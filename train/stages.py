@@ -444,7 +444,7 @@ def run_plan(chosen: argparse.Namespace) -> int:
 
 def run_wrap(chosen: argparse.Namespace) -> int:
     """a published encoder -> a checkpoint"""
-    print(wrap(chosen.folder, chosen.out, chosen.exits, chosen.sources))
+    print(wrap(chosen.folder, chosen.out, chosen.exits, chosen.sources, one_space=chosen.one_space))
     return 0
 
 

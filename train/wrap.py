@@ -24,6 +24,7 @@ from modstar_lsp.chunking import chunk_file, embedded_text
 from modstar_lsp.files import Unreadable, read_source, walk
 from train.align import lay_exits, pooled_states, ridge
 from train.bags import make_bags, pool
+from train.one_space import documented, lay_in_one_space
 from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
 from train.published import MODEL_TYPE, load_published
 from train.teacher import SMOOTH
@@ -40,23 +41,32 @@ def wrap(
     exits: Sequence[int] | None = None,
     sources: Path | None = None,
     prompts: Mapping[str, str] | None = None,
+    one_space: bool = False,
 ) -> str:
-    """Write the encoder in `folder`, BERT-like or a published ModularStarEncoder, to `out`; a line about it.
+    """Write the encoder in `folder`, BERT-like or a published ModularStarEncoder, to `out`; lines about it.
 
     exits: None for 0 (if the tokenizer has WordPieces) and every third of the depth; a published one has its
     own. sources: a folder of code like that to be searched (None: this project's). prompts: what goes before
-    a text in the role "code" or "query" (None: as sentence-transformers notes them). PretrainedError in one
-    line when the encoder is none of these or `out` is taken; nothing is left behind then.
+    a text in the role "code" or "query" (None: as sentence-transformers notes them). one_space: lay the exits
+    of a published one into the space of its deepest, see `one_space.py`. PretrainedError in one line when the
+    encoder is none of these or `out` is taken; nothing is left behind then.
     """
     if out.exists():
         raise PretrainedError(f"{out} exists already; nothing is written over")
     kind = read_config_json(folder).get("model_type")
+    lines: list[str] = []
     if kind == MODEL_TYPE:
         if exits is not None:
             raise PretrainedError(
                 f"{folder}: a published {MODEL_TYPE} has exits of its own; leave --exits out"
             )
         model, tokenizer = load_published(folder)
+        if one_space:
+            chunks, asked = list(source_texts(sources or PACKAGE)), list(documented(sources or PACKAGE))
+            told = lay_in_one_space(model, tokenizer, chunks, asked, model.config.training["prompts"])
+            lines = [loss.line(depth) for depth, loss in told.items()]
+    elif one_space:
+        raise PretrainedError(f"{folder}: the exits of a {kind!r} are laid in one space anyway")
     elif kind in FAMILIES:
         tokenizer = load_fast_tokenizer(folder).backend_tokenizer
         model = load_bert(folder, _thirds(folder, tokenizer) if exits is None else exits)
@@ -68,7 +78,8 @@ def wrap(
     if prompts is not None:
         model.config.training["prompts"] = dict(prompts)
     _save(model, tokenizer, folder, out)
-    return f"{out}: exits {', '.join(map(str, model.depths))}, dimension {model.config.dimension}"
+    lines.append(f"{out}: exits {', '.join(map(str, model.depths))}, dimension {model.config.dimension}")
+    return "\n".join(lines)
 
 
 def source_texts(folder: Path, most: int = MOST_TEXTS) -> Iterator[str]:
