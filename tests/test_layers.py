@@ -23,7 +23,7 @@ RUNTIME: Levels = (
     ("completions",),
     ("__main__",),
     ("cli", "server", "mcp"),
-    ("background",),
+    ("background", "stores"),
     ("workspace",),
     ("search",),
     ("index",),

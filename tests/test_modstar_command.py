@@ -114,7 +114,7 @@ bash = pytest.mark.skipif(shutil.which("bash") is None, reason="completes in bas
         (("modstar", "search", "x", "--in", "d"), ["docs"]),
         (("modstar", "similar", "--color", ""), ["auto", "always", "never"]),
         (("modstar", "search", "-t", "pyth"), ["python"]),
-        (("modstar", "index", "--st"), ["--status"]),
+        (("modstar", "index", "--st"), ["--status", "--store"]),
         (("modstar", "indexes", "p"), ["prune"]),
         (("modstar", "install", "c"), ["claude-code", "codex", "cursor"]),
         (("modstar", "mcp", "--b"), ["--bundle"]),

@@ -15,7 +15,7 @@ from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, whole
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.cli.terminal import clean, say, say_json
-from modstar_lsp.errors import StoreError
+from modstar_lsp.errors import QueryError, StoreError
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -58,7 +58,7 @@ def make_parser() -> Parser:
     """What the command line may hold."""
     parser = Parser(PROGRAM, _DESCRIPTION, _EPILOG, f"{PROGRAM} [options] [PATH]")
     add = parser.add_argument
-    add("path", nargs="?", type=folder, metavar="PATH", help=argparse.SUPPRESS)
+    add("paths", nargs="*", type=folder, metavar="PATH", help=argparse.SUPPRESS)
     instead = parser.add_argument_group("instead of indexing once, or then").add_mutually_exclusive_group()
     instead.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
     instead.add_argument(
@@ -109,6 +109,10 @@ def make_parser() -> Parser:
     )
     add("--bundle", type=folder, metavar="DIR", help="use this model instead of the built-in one")
     add("--json", action="store_true", help="print one JSON object instead of text")
+    many = parser.add_argument_group("a store of many repositories (docs/scale.md)").add_argument
+    many("--store", metavar="URL", help="fill this store, not the index: lance:FOLDER, qdrant:FOLDER, ...")
+    many("--repository", metavar="NAME", help="what the folder is called there (default: its own name)")
+    many("--label", metavar="NAME", help="who may see it: those who name this label (default: everyone)")
     talk = parser.add_mutually_exclusive_group()
     talk.add_argument(
         "-v", "--verbose", action="store_true", help="list every file that was skipped, and why"
@@ -119,7 +123,13 @@ def make_parser() -> Parser:
 
 def _command() -> int:
     arguments = make_parser().parse_args()
-    root = indexing.chosen_root(arguments.path)
+    if arguments.store is not None:
+        from modstar_lsp.cli import stored
+
+        return stored.fill(arguments.paths or [indexing.chosen_root(None)], arguments)
+    if len(arguments.paths) > 1:
+        raise QueryError(f"one folder at a time, not {arguments.paths[1]} too: several go into a --store")
+    root = indexing.chosen_root(arguments.paths[0] if arguments.paths else None)
     if arguments.dry_run:
         return _dry_run(root, arguments)
 

@@ -26,6 +26,7 @@ _STAGES = {
     "deepen": "Embedding deeper",
     "graph": "Building the graph",
     "import": "Taking over",
+    "store": "Filling the store",
 }
 _ERASE = "\r\x1b[K"
 

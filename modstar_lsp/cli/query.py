@@ -47,6 +47,9 @@ _DEFAULTS = {
     "min_score": None,
     "budget": None,
     "exit": None,
+    "store": None,
+    "repository": [],
+    "label": [],
     "no_refresh": False,
     "index_dir": None,
     "bundle": None,
@@ -186,6 +189,10 @@ def make_parser() -> Parser:
         "--index-dir", type=folder, metavar="DIR", help="keep indexes here instead of the user's cache folder"
     )
     add("--bundle", type=folder, metavar="DIR", help="use this model instead of the built-in one")
+    many = parser.add_argument_group("a store of many repositories (docs/scale.md)").add_argument
+    many("--store", metavar="URL", help="search this store, not a PATH: lance:FOLDER, qdrant:FOLDER, ...")
+    many("--repository", action="append", metavar="NAME", help="only this repository; repeatable")
+    many("--label", action="append", metavar="NAME", help="see what carries this label, too; repeatable")
     show = parser.add_argument_group("output")
     form = show.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
@@ -210,6 +217,10 @@ def _arguments() -> SimpleNamespace:
 
 def _command(encoder: Encoder | None = None) -> int:
     arguments = _arguments()
+    if arguments.store is not None:
+        from modstar_lsp.cli import stored
+
+        return stored.query(PROGRAM, arguments)
     if encoder is not None and not _is_model(encoder, arguments.bundle):
         encoder = None
     by_code = arguments.similar is not False

@@ -66,10 +66,10 @@ def pool(
         asked = {part for name in query.names for part in name_parts(name)}
         for rows in snapshot.defining(asked).values():
             chosen[rows] = True
-        for rows, rarity in _holders(snapshot, asked):
-            identifiers[rows] = np.maximum(identifiers[rows], rarity)
-            if rows.size <= RARE:
-                chosen[rows] = True
+        for holders, rarity in _holders(snapshot, asked):
+            identifiers[holders] = np.maximum(identifiers[holders], rarity)
+            if holders.size <= RARE:
+                chosen[holders] = True
     if allowed is not None:
         chosen &= allowed
     rows = np.flatnonzero(chosen).astype(np.int32)
@@ -87,12 +87,13 @@ def pool(
     )
 
 
-def _holders(snapshot: View, names: Iterable[str]) -> Iterator[tuple[Rows, float]]:
+def _holders(snapshot: View, names: Iterable[str]) -> Iterator[tuple[NDArray[np.integer], float]]:
     """The chunks that hold each of `names` as a whole, and how rare it is: 1 in one chunk, 0 in all."""
     wholes = [name.strip("_").lower() for name in names if len(split_words(name)) > 1]
-    rarest = idf_of(snapshot.n, 1)
-    for rows, _ in snapshot.postings(wholes).values():
-        yield rows, idf_of(snapshot.n, rows.size) / rarest
+    chunks = snapshot.corpus.chunks
+    rarest = idf_of(chunks, 1)
+    for _, held in snapshot.held({whole: {whole: 1.0} for whole in wholes}):
+        yield held.rows, idf_of(chunks, held.in_chunks) / rarest
 
 
 def telling_terms(snapshot: View, words: Sequence[str]) -> tuple[str, ...]:

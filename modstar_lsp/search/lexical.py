@@ -74,61 +74,32 @@ def inflections(word: str) -> list[str]:
 
 def bm25(snapshot: View, terms: Sequence[str]) -> LexicalScores:
     """Scores of `terms` (distinct, lower-case) against every chunk and file of `snapshot`."""
-    n_files = len(snapshot.paths)
     chunks = np.zeros(snapshot.n, np.float32)
     coverage = np.zeros(snapshot.n, np.float32)
-    files = np.zeros(n_files, np.float32)
-    idf = dict.fromkeys(terms, float(np.log1p(2 * snapshot.n + 1)))
+    files = np.zeros(len(snapshot.paths), np.float32)
+    corpus = snapshot.corpus
+    idf = dict.fromkeys(terms, float(np.log1p(2 * corpus.chunks + 1)))
     if not snapshot.n:
         return LexicalScores(chunks, files, coverage, idf)
-    forms = {term: [term, *inflections(term)] for term in terms}
-    found = snapshot.postings(list(dict.fromkeys(form for group in forms.values() for form in group)))
-    chunk_mean, file_mean = _mean(snapshot.lengths), _mean(snapshot.file_lengths)
-    sums = _Sums(snapshot.n)
-    for term in terms:
-        weights = {form: 1.0 if form == term else INFLECTION_WEIGHT for form in forms[term] if form in found}
-        if not weights:
-            continue
-        held, tf = sums.of([(found[form][0], weight * found[form][1]) for form, weight in weights.items()])
-        idf[term] = idf_of(snapshot.n, held.size)
-        chunks[held] += idf[term] * tf * (K1 + 1) / (tf + _length_norm(snapshot.lengths[held], chunk_mean))
-        coverage[held] += idf[term]
-        file_tf = np.bincount(snapshot.file_of[held], tf, n_files).astype(np.float32)
-        holders = np.flatnonzero(file_tf)
-        tf = file_tf[holders]
-        saturated = tf * (K1 + 1) / (tf + _length_norm(snapshot.file_lengths[holders], file_mean))
-        files[holders] += idf_of(n_files, holders.size) * saturated
+    for term, held in snapshot.held({term: weighted_forms(term) for term in terms}):
+        idf[term] = idf_of(corpus.chunks, held.in_chunks)
+        norm = _length_norm(snapshot.lengths[held.rows], corpus.chunk_terms)
+        chunks[held.rows] += idf[term] * held.counts * (K1 + 1) / (held.counts + norm)
+        coverage[held.rows] += idf[term]
+        norm = _length_norm(snapshot.file_lengths[held.files], corpus.file_terms)
+        saturated = held.file_counts * (K1 + 1) / (held.file_counts + norm)
+        files[held.files] += idf_of(corpus.files, held.in_files) * saturated
     return LexicalScores(chunks, files, coverage / max(sum(idf.values()), 1e-6), idf)
 
 
-class _Sums:
-    """Adds up some rows' numbers in columns that are used again: most rows hold none of a word's forms."""
-
-    def __init__(self, n: int) -> None:
-        self._totals = np.zeros(n, np.float32)
-        self._touched = np.zeros(n, bool)
-
-    def of(self, parts: Sequence[tuple[Rows, Floats]]) -> tuple[NDArray[np.integer], Floats]:
-        """(the rows in `parts`, ascending, the total of each)."""
-        if len(parts) == 1:
-            return parts[0]
-        for some, values in parts:
-            self._totals[some] += values
-            self._touched[some] = True
-        rows = np.flatnonzero(self._touched)
-        totals = self._totals[rows]
-        self._totals[rows] = 0
-        self._touched[rows] = False
-        return rows, totals
+def weighted_forms(term: str) -> dict[str, float]:
+    """A word of a question and its inflections, with what one of each counts."""
+    return {term: 1.0, **dict.fromkeys(inflections(term), INFLECTION_WEIGHT)}
 
 
 def idf_of(n: int, holders: int) -> float:
     """The weight of a word that `holders` of `n` chunks hold; most for one that none holds."""
     return float(np.log1p((n - holders + 0.5) / (holders + 0.5)))
-
-
-def _mean(lengths: Floats) -> float:
-    return max(float(lengths.mean()), 1e-6)
 
 
 def _length_norm(lengths: Floats, mean: float) -> Floats:

@@ -98,6 +98,7 @@ class Hit(NamedTuple):
     likely it is to be what was asked for, or the same as what was selected, 0..1, calibrated on the
     development sets.  explanation: the addends, by rule, of the sum that ranks.  symbols, symbol_lines: the
     names that these lines define, and where.  asked: the one of them that the question names, "" for none.
+    row: of the view that was searched.
     """
 
     path: str
@@ -112,6 +113,7 @@ class Hit(NamedTuple):
     symbols: tuple[str, ...] = ()
     symbol_lines: tuple[int, ...] = ()
     asked: str = ""
+    row: int = -1
 
 
 class Results(NamedTuple):
@@ -330,6 +332,7 @@ def _ranked(
             tuple(chunk.symbols),
             chunk.symbol_lines,
             named_symbol(query, chunk.symbols),
+            int(found.rows[row]),
         )
 
     hits = tuple(hit(place) for place in range(best.size) if likely[place] >= threshold)
@@ -341,7 +344,7 @@ def _is_sure(snapshot: View, query: Query, found: Candidates, best: NDArray[np.i
     """Which hits are never withheld: they define the name that is the question or hold it whole, or hold all
     words of the question, one of which few chunks hold."""
     held = found.coverage[best] > 1 - 1e-3
-    if max(found.terms.idf.values(), default=0.0) < idf_of(snapshot.n, FEW_HOLDERS):
+    if max(found.terms.idf.values(), default=0.0) < idf_of(snapshot.corpus.chunks, FEW_HOLDERS):
         held[:] = False
     if query.is_name:
         held |= found.identifiers[best] > 0

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.errors import StoreError
+from modstar_lsp.index.reading.whole import Whole
 from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
 from modstar_lsp.index.store.database import (
     FILE_COLUMNS,
@@ -91,7 +92,7 @@ class _Decoded:
             self._size += size
 
 
-class Snapshot:
+class Snapshot(Whole):
     """The living chunks as rows 0..n-1, immutable.
 
     lengths: terms per row.  file_of: number of the file of each row.  paths, languages, file_lengths: per

@@ -18,6 +18,7 @@ from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.files.kinds import MAX_BYTES
 from modstar_lsp.files.source import SNIFF_BYTES, content_reason
 from modstar_lsp.index.reading.snapshot import Snapshot
+from modstar_lsp.index.reading.whole import Whole
 from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
 from modstar_lsp.index.vectors.quantised import Quantised, top
 from modstar_lsp.index.words.postings import unpack
@@ -107,7 +108,7 @@ def _nothing(path: str, digest: bytes, dimension: int) -> UnsavedDocument:
     )
 
 
-class UnsavedView:
+class UnsavedView(Whole):
     """A snapshot with unsaved documents over it, to be searched like one as long as that is pinned: a `View`.
 
     documents: one a path; each hides the file with its path.

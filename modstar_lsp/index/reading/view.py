@@ -1,9 +1,9 @@
-"""What searching reads: a `Snapshot`, or one with unsaved documents over it."""
+"""What searching reads: a `Snapshot`, one with unsaved documents over it, or what a shared store found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,31 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from modstar_lsp.arrays import Floats, Rows
     from modstar_lsp.index.records import StoredChunk
+
+
+class Corpus(NamedTuple):
+    """All of what a view may hold only a part. chunks, files: how many.  chunk_terms, file_terms: terms
+    of one, on average.
+    """
+
+    chunks: int
+    files: int
+    chunk_terms: float
+    file_terms: float
+
+
+class Held(NamedTuple):
+    """Where a word stands. rows, files: of the view, ascending.  counts, file_counts: how often in each.
+
+    in_chunks, in_files: in how many it stands in all.
+    """
+
+    rows: NDArray[np.integer]
+    counts: Floats
+    files: NDArray[np.integer]
+    file_counts: Floats
+    in_chunks: int
+    in_files: int
 
 
 class View(Protocol):
@@ -33,6 +58,16 @@ class View(Protocol):
 
     def postings(self, terms: Iterable[str]) -> dict[str, tuple[Rows, Floats]]:
         """For each of `terms` that a chunk holds: its rows, ascending, and how often each holds it."""
+
+    @property
+    def corpus(self) -> Corpus:
+        """What the rows are a part of, or all of."""
+
+    def held(self, words: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, Held]]:
+        """Where each of `words` stands, but for those that stand nowhere.
+
+        They are given by their forms, with what one of each counts.
+        """
 
     def defining(self, names: Iterable[str]) -> dict[str, Rows]:
         """The rows that define each of `names`, whole or as the last component; keys in lower case."""

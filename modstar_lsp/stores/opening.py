@@ -1,0 +1,57 @@
+"""Which engine a URL names. It is imported here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modstar_lsp.errors import StoreError
+from modstar_lsp.stores.store import Store, one_line
+
+#: The key of a server that wants one. It is never read from a workspace.
+KEY = "MODSTAR_STORE_KEY"
+# Seconds that a server may take for one request.
+_TIMEOUT = 15
+_URLS = "lance:FOLDER, lance+s3://BUCKET/PREFIX, qdrant:FOLDER or qdrant+https://HOST:6333"
+
+
+def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
+    """The store at a URL. dimension: of its vectors.  write: it is made if need be.
+
+    Raises StoreError for a URL that names none, an engine that is not installed, and a store that is not
+    there.
+    """
+    scheme, _, rest = url.partition(":")
+    engine, _, transport = scheme.partition("+")
+    if not rest.strip("/") or engine not in ("lance", "qdrant"):
+        raise StoreError(f"{url[:80]!r} names no store: give {_URLS}")
+    if not transport and not write and not Path(rest).is_dir():
+        raise StoreError(f"there is no store at {url}: fill it first, with modstar-index --store")
+    place = f"{transport}:{rest}" if transport else rest
+    try:
+        with one_line(url):
+            return _lance(url, place) if engine == "lance" else _qdrant(url, place, dimension, write)
+    except ImportError as error:
+        missing = error.name or "a package"
+        raise StoreError(f"{missing} is missing: pip install 'modstar[scale]' for stores") from None
+
+
+def _lance(url: str, place: str) -> Store:
+    from modstar_lsp.stores.lance import LanceStore
+
+    return LanceStore(url, place)
+
+
+def _qdrant(url: str, place: str, dimension: int, write: bool) -> Store:
+    from modstar_lsp.stores.qdrant import QdrantStore
+
+    if "://" not in place:
+        from modstar_lsp.stores.qdrant_edge import EdgePoints
+
+        return QdrantStore(url, EdgePoints(Path(place), dimension))
+    from qdrant_client import QdrantClient
+
+    from modstar_lsp.stores.qdrant_server import ServerPoints
+
+    client = QdrantClient(url=place, api_key=os.environ.get(KEY), timeout=_TIMEOUT, check_compatibility=False)
+    return QdrantStore(url, ServerPoints(client, dimension, write=write))
