@@ -65,13 +65,13 @@ class Examples:
         if asked is None:
             return
         query, found = asked
+        options = Options(depth=self.depth, budget=PLENTY if self._read else 0.0)
         if self._read:
-            options = Options(depth=self.depth, budget=PLENTY)
             stage = read_candidates(space.encoder, query, found, options, self._weights, space, None)
             if stage is None:
                 return
             found = found._replace(reading=stage.addends, read_scores=stage.scores)
-        best = order(found, query, weights=self._weights)[:HITS]
+        best = order(found, query, options, self._weights)[:HITS]
         columns = absolute_features(found, query, best)
         for rank, row in enumerate(best):
             self.rows.append([float(columns[name][rank]) for name in self.features])

@@ -126,7 +126,7 @@ def _command() -> int:
     if arguments.store is not None:
         from modstar_lsp.cli import stored
 
-        return stored.fill(arguments.paths or [indexing.chosen_root(None)], arguments)
+        return stored.fill_store(arguments.paths or [indexing.chosen_root(None)], arguments)
     if len(arguments.paths) > 1:
         raise QueryError(f"one folder at a time, not {arguments.paths[1]} too: several go into a --store")
     root = indexing.chosen_root(arguments.paths[0] if arguments.paths else None)

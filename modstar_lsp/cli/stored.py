@@ -20,13 +20,13 @@ from modstar_lsp.workspace.question import Question
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.search import Options
-    from modstar_lsp.stores.asking import Answer, Place
+    from modstar_lsp.stores.asking import StoreAnswer, StoredPlace
     from modstar_lsp.stores.filling import Filled, Filling
-    from modstar_lsp.stores.store import Scope
+    from modstar_lsp.stores.store import StoreScope
     from modstar_lsp.workspace.description import Description
 
 
-def fill(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
+def fill_store(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
     """Bring what the store has of some folders up to date, and say in a line each what that was."""
     roots = _roots(paths, arguments)
     from modstar_lsp.encoder import Encoder, open_bundle
@@ -114,13 +114,13 @@ def query(program: str, arguments: SimpleNamespace) -> int:
     return FOUND if answer.places else NOTHING
 
 
-def _bounds(arguments: SimpleNamespace) -> tuple[Scope, Options]:
+def _bounds(arguments: SimpleNamespace) -> tuple[StoreScope, Options]:
     """(what the store looks at, what of that counts). Raises QueryError."""
     if arguments.regex or arguments.since is not None:
         raise QueryError("a store holds no text and no times: ask without --regex and --since")
     from modstar_lsp.search import Options
     from modstar_lsp.search.filters import Filter
-    from modstar_lsp.stores.store import EVERYONE, Scope
+    from modstar_lsp.stores.store import EVERYONE, StoreScope
 
     bounds = Filter(
         not_languages=frozenset().union(*arguments.not_lang),
@@ -129,10 +129,10 @@ def _bounds(arguments: SimpleNamespace) -> tuple[Scope, Options]:
     )
     options = Options(arguments.k, (bounds,), min_score=arguments.min_score, depth=arguments.exit or 0)
     languages = tuple(sorted(frozenset().union(*arguments.lang)))
-    return Scope((EVERYONE, *arguments.label), tuple(arguments.repository), languages), options
+    return StoreScope((EVERYONE, *arguments.label), tuple(arguments.repository), languages), options
 
 
-def _show(answer: Answer, question: Question, arguments: SimpleNamespace) -> None:
+def _show(answer: StoreAnswer, question: Question, arguments: SimpleNamespace) -> None:
     from modstar_lsp.cli.output import explained, header
 
     if arguments.json:
@@ -147,7 +147,7 @@ def _show(answer: Answer, question: Question, arguments: SimpleNamespace) -> Non
             say("  " + look.paint(look.dim, explained(place.hit)))
 
 
-def _described(place: Place, question: Question) -> Description:
+def _described(place: StoredPlace, question: Question) -> Description:
     from modstar_lsp.workspace.description import Description
 
     # There is no text; where names are defined is known, so that the right line is named.
@@ -159,12 +159,12 @@ def _described(place: Place, question: Question) -> Description:
     return Description.of(hit, lines, question.words())
 
 
-def _encoded(place: Place, question: Question, arguments: SimpleNamespace) -> dict[str, Any]:
+def _encoded(place: StoredPlace, question: Question, arguments: SimpleNamespace) -> dict[str, Any]:
     form = _described(place, question).encoded(text=False, explain=arguments.explain)
     return {"repository": place.repository, **form}
 
 
-def _why_nothing(answer: Answer, question: Question) -> str:
+def _why_nothing(answer: StoreAnswer, question: Question) -> str:
     """One line for a question without hits."""
     if answer.results.note:
         return answer.results.note

@@ -92,7 +92,7 @@ _FILTER_ARGUMENTS: dict[str, Argument] = {
         "description": "code (without tests), docs (prose), tests, config, or all",
     },
 }
-_LINE_NUMBER: Argument = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
+_ARGUMENT_LINE: Argument = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 
 
 class Tool(NamedTuple):
@@ -161,8 +161,8 @@ class Tools:
             schema(
                 {
                     "path": {"type": "string", "description": "a file; with start_line, in place of code"},
-                    "start_line": _LINE_NUMBER | {"description": "first line, from 1"},
-                    "end_line": _LINE_NUMBER | {"description": "last line, start_line by default"},
+                    "start_line": _ARGUMENT_LINE | {"description": "first line, from 1"},
+                    "end_line": _ARGUMENT_LINE | {"description": "last line, start_line by default"},
                     "code": {"type": "string", "description": "the code, in place of path and lines"},
                     **_FILTER_ARGUMENTS,
                     **_SHOWN,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modstar_lsp.arrays import Floats, Mask, Rows
 from modstar_lsp.encoder.words import split_words

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from modstar_lsp.arrays import Floats, Rows
+from modstar_lsp.arrays import Floats
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View

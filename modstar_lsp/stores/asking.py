@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.search import Hit, Results
     from modstar_lsp.search.query import Query
-    from modstar_lsp.stores.store import Entry, Scope, Store
+    from modstar_lsp.stores.store import Entry, Store, StoreScope
     from modstar_lsp.workspace.question import Question
 
 # An engine's BM25 is not ours (it knows no inflections): so many times as many are fetched, and weighed here.
@@ -29,18 +29,18 @@ _CHUNKS_A_FILE = 5
 _DEFINING = 200
 
 
-class Place(NamedTuple):
+class StoredPlace(NamedTuple):
     """A hit, and the repository that it is in."""
 
     repository: str
     hit: Hit
 
 
-class Answer(NamedTuple):
+class StoreAnswer(NamedTuple):
     """places: best first.  closest: what fell short when there are none.  results: as of a local index."""
 
-    places: Sequence[Place]
-    closest: Place | None
+    places: Sequence[StoredPlace]
+    closest: StoredPlace | None
     results: Results
 
 
@@ -54,7 +54,9 @@ class _Nowhere:
         return 0.0
 
 
-def ask(store: Store, encoder: Encoder, question: Question, scope: Scope, options: Options) -> Answer:
+def ask(
+    store: Store, encoder: Encoder, question: Question, scope: StoreScope, options: Options
+) -> StoreAnswer:
     """The places that answer best among what `scope` may see.
 
     Raises QueryError for what needs the text (phrases, words that must be missing, patterns, times), and for
@@ -68,15 +70,15 @@ def ask(store: Store, encoder: Encoder, question: Question, scope: Scope, option
     found = candidates(store, encoder, analyse(text), text, scope, options)
     results = question.put(found, encoder, options._replace(budget=0.0), _Nowhere())
 
-    def place(hit: Hit) -> Place:
-        return Place(found.entries[hit.row].repository, hit)
+    def place(hit: Hit) -> StoredPlace:
+        return StoredPlace(found.entries[hit.row].repository, hit)
 
     closest = None if results.closest is None else place(results.closest)
-    return Answer([place(hit) for hit in results.hits], closest, results)
+    return StoreAnswer([place(hit) for hit in results.hits], closest, results)
 
 
 def candidates(
-    store: Store, encoder: Encoder, query: Query, text: str, scope: Scope, options: Options
+    store: Store, encoder: Encoder, query: Query, text: str, scope: StoreScope, options: Options
 ) -> FoundView:
     """What may answer, of all kinds that a local index would find: see `search.candidates.pool`."""
     words: dict[str, float] = {}
@@ -99,7 +101,7 @@ def candidates(
     return FoundView(store, scope, chain.from_iterable(chunks), files, encoder.bundle.indexed)
 
 
-def _check(store: Store, encoder: Encoder, question: Question, scope: Scope) -> None:
+def _check(store: Store, encoder: Encoder, question: Question, scope: StoreScope) -> None:
     if question.code is not None:
         raise QueryError("a store answers sentences and names; find-similar needs a folder")
     wanted = question.filter

@@ -13,7 +13,7 @@ from modstar_lsp.index.records import Job, Progress, stored_symbols
 from modstar_lsp.index.vectors.quantised import Floats, Quantised, quantise
 from modstar_lsp.index.words.postings import unpack
 from modstar_lsp.index.writing.analysis import Analysis, analyse_files, read_text, text_digest
-from modstar_lsp.stores.store import Entry, FileState, Repository, Store
+from modstar_lsp.stores.store import Entry, FileState, Store, StoredRepository
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Bundle, Encoder
@@ -50,7 +50,7 @@ class Target(NamedTuple):
 class Filled(NamedTuple):
     """What filling did. embedded: texts that no repository of the store had before."""
 
-    repository: Repository
+    repository: StoredRepository
     changed: int
     removed: int
     embedded: int
@@ -110,7 +110,7 @@ class Filling:
         chunks, terms = sum(state.chunks for state in states), sum(state.length for state in states)
         digest = self._bundle.digest
         name, label, depth = self.target
-        repository = Repository(name, label, digest, depth, len(states), chunks, terms)
+        repository = StoredRepository(name, label, digest, depth, len(states), chunks, terms)
         self.store.finish(repository)
         return Filled(repository, self._changed, len(self._gone), self._embedded)
 

@@ -18,7 +18,7 @@ from lancedb.index import FTS, Bitmap, BTree, IvfHnswSq, LabelList
 from lancedb.query import BooleanQuery, MatchQuery, Occur
 
 from modstar_lsp.index.vectors.quantised import Floats
-from modstar_lsp.stores.store import Entry, FileState, Kind, Repository, Scope, one_line
+from modstar_lsp.stores.store import Entry, FileState, Kind, StoredRepository, StoreScope, one_line
 
 # BM25 has long saturated when a chunk holds a word more often; the full-text index counts repetitions.
 _REPEATED = 8
@@ -27,9 +27,9 @@ _INDEX_ABOVE = 100_000
 _REFINE = 4  # of so many times as many as asked for the exact distance decides
 # Who began to read before may still do so for so long; LanceDB's own week makes a store four times as large.
 _KEPT = timedelta(hours=1)
-_PATHS = 500  # in one condition
-_PLAIN = {"base_tokenizer": "whitespace", "lower_case": False, "stem": False}
-_TOKENS = {**_PLAIN, "remove_stop_words": False, "ascii_folding": False, "max_token_length": None}
+_LANCE_PATHS = 500  # in one condition
+_PLAIN_NAME = {"base_tokenizer": "whitespace", "lower_case": False, "stem": False}
+_TOKENS = {**_PLAIN_NAME, "remove_stop_words": False, "ascii_folding": False, "max_token_length": None}
 
 _COMMON = [
     *(pa.field(name, pa.string()) for name in ("repository", "label", "path", "language")),
@@ -38,7 +38,7 @@ _COMMON = [
     pa.field("counts", pa.list_(pa.int32())),
     pa.field("words", pa.string()),
 ]
-_FILES = pa.schema(
+_FILE_TABLE = pa.schema(
     [*_COMMON, *(pa.field(name, pa.string()) for name in ("digest", "made")), pa.field("chunks", pa.int64())]
 )
 _REPOSITORIES = pa.schema(
@@ -75,15 +75,15 @@ class LanceStore:
     def known(self, repository: str) -> Mapping[str, FileState]:
         """See `Store`."""
         with one_line(self.url):
-            rows = self._rows("files", f"repository = {_text(repository)}", _FILES.names)
+            rows = self._rows("files", f"repository = {_text(repository)}", _FILE_TABLE.names)
             return {row["path"]: FileState(*(row[name] for name in FileState._fields)) for row in rows}
 
     def vectors(self, digests: Sequence[str]) -> Mapping[str, tuple[int, Floats]]:
         """See `Store`."""
         found: dict[str, tuple[int, Floats]] = {}
         with one_line(self.url):
-            for start in range(0, len(digests), _PATHS):
-                where = _among("embedded", digests[start : start + _PATHS])
+            for start in range(0, len(digests), _LANCE_PATHS):
+                where = _among("embedded", digests[start : start + _LANCE_PATHS])
                 for row in self._rows("chunks", where, ["embedded", "exit", "vector"]):
                     if row["embedded"] not in found or found[row["embedded"]][0] < row["exit"]:
                         found[row["embedded"]] = row["exit"], np.array(row["vector"], np.float32)
@@ -100,18 +100,18 @@ class LanceStore:
                 schema = _chunks(len(chunks[0].vector))
                 self._made("chunks", schema).add(_table(map(_chunk_row, chunks), schema))
             rows = ({**_common(entry), **files[entry.path]._asdict()} for entry in entries)
-            self._made("files", _FILES).add(_table(rows, _FILES))
+            self._made("files", _FILE_TABLE).add(_table(rows, _FILE_TABLE))
 
     def drop(self, repository: str, paths: Sequence[str]) -> None:
         """See `Store`."""
         with one_line(self.url):
-            for start in range(0, len(paths), _PATHS):
-                some = _among("path", paths[start : start + _PATHS])
+            for start in range(0, len(paths), _LANCE_PATHS):
+                some = _among("path", paths[start : start + _LANCE_PATHS])
                 for name in ("files", "chunks"):  # the first makes it known no more
                     if table := self._table(name):
                         table.delete(f"repository = {_text(repository)} AND {some}")
 
-    def finish(self, repository: Repository) -> None:
+    def finish(self, repository: StoredRepository) -> None:
         """See `Store`."""
         with one_line(self.url):
             table = self._made("repositories", _REPOSITORIES)
@@ -133,20 +133,20 @@ class LanceStore:
 
     # -- asking
 
-    def repositories(self, labels: Sequence[str]) -> Sequence[Repository]:
+    def repositories(self, labels: Sequence[str]) -> Sequence[StoredRepository]:
         """See `Store`."""
         with one_line(self.url):
             rows = self._rows("repositories", _among("label", labels), _REPOSITORIES.names)
-            return [Repository(**row) for row in rows]
+            return [StoredRepository(**row) for row in rows]
 
-    def count(self, kind: Kind, scope: Scope, terms: Sequence[str]) -> int:
+    def count(self, kind: Kind, scope: StoreScope, terms: Sequence[str]) -> int:
         """See `Store`."""
         with one_line(self.url):
             table = self._table(kind)
             return table.count_rows(f"{_within(scope)} AND {_holds(terms)}") if table else 0
 
     def worded(
-        self, kind: Kind, scope: Scope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
+        self, kind: Kind, scope: StoreScope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
     ) -> Sequence[Entry]:
         """See `Store`."""
         by_weight: dict[float, list[str]] = {}
@@ -164,7 +164,7 @@ class LanceStore:
             query = table.search(BooleanQuery(parts), query_type="fts").where(where, prefilter=True)
             return [_entry(row) for row in query.limit(k).to_list()]
 
-    def holding(self, scope: Scope, terms: Sequence[str], k: int) -> Sequence[Entry]:
+    def holding(self, scope: StoreScope, terms: Sequence[str], k: int) -> Sequence[Entry]:
         """See `Store`."""
         if not terms:
             return []
@@ -173,7 +173,7 @@ class LanceStore:
                 _entry(row) for row in self._rows("chunks", f"{_within(scope)} AND {_holds(terms)}", None, k)
             ]
 
-    def nearest(self, scope: Scope, vector: Floats, k: int) -> Sequence[Entry]:
+    def nearest(self, scope: StoreScope, vector: Floats, k: int) -> Sequence[Entry]:
         """See `Store`."""
         with one_line(self.url):
             table = self._table("chunks")
@@ -223,7 +223,7 @@ def _among(column: str, values: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(map(_text, values))})" if values else "false"
 
 
-def _within(scope: Scope) -> str:
+def _within(scope: StoreScope) -> str:
     parts = [_among("label", scope.labels)]
     if scope.repositories:
         parts.append(_among("repository", scope.repositories))
@@ -246,7 +246,7 @@ def _common(entry: Entry) -> dict[str, Any]:
         for term, count in zip(entry.terms, entry.counts, strict=True)
         if not term.startswith(":")
     )
-    return {**{name: getattr(entry, name) for name in _FILES.names[:7]}, "words": " ".join(words)}
+    return {**{name: getattr(entry, name) for name in _FILE_TABLE.names[:7]}, "words": " ".join(words)}
 
 
 def _chunk_row(entry: Entry) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from modstar_lsp.index.vectors.quantised import Floats
 from modstar_lsp.index.words.terms import DEFINES
-from modstar_lsp.stores.store import Entry, FileState, Kind, Repository, Scope, one_line
+from modstar_lsp.stores.store import Entry, FileState, Kind, StoredRepository, StoreScope, one_line
 
 MEANING, WORDS = "meaning", "words"
 #: Fields that conditions name.
@@ -26,7 +26,7 @@ INDEXED = ("repository", "label", "path", "language", "terms", "embedded")
 _K1, _B, _LENGTH, _FILE_LENGTH = 1.2, 0.75, 100.0, 1000.0
 _POINTS = 256  # in one request: some 500 kB
 _VALUES = 500  # in one condition
-_BYTES = ("lines_below", "pieces")
+_BYTE_FIELDS = ("lines_below", "pieces")
 
 #: A point has one of the values of each field.
 Condition = Mapping[str, Sequence[str]]
@@ -119,7 +119,7 @@ class QdrantStore:
                 for collection in ("files", "chunks"):  # the first makes it known no more
                     self._points.delete(collection, where)
 
-    def finish(self, repository: Repository) -> None:
+    def finish(self, repository: StoredRepository) -> None:
         """See `Store`."""
         self._write("repositories", [Point(_id(repository.name), {**repository._asdict()})])
         with one_line(self.url):
@@ -127,26 +127,26 @@ class QdrantStore:
 
     # -- asking
 
-    def repositories(self, labels: Sequence[str]) -> Sequence[Repository]:
+    def repositories(self, labels: Sequence[str]) -> Sequence[StoredRepository]:
         """See `Store`."""
         with one_line(self.url):
             found = self._points.scroll("repositories", {"label": labels}, None)
-            return [Repository(**point.payload) for point in found]
+            return [StoredRepository(**point.payload) for point in found]
 
-    def count(self, kind: Kind, scope: Scope, terms: Sequence[str]) -> int:
+    def count(self, kind: Kind, scope: StoreScope, terms: Sequence[str]) -> int:
         """See `Store`."""
         with one_line(self.url):
             return self._points.count(kind, {**_within(scope), "terms": terms})
 
     def worded(
-        self, kind: Kind, scope: Scope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
+        self, kind: Kind, scope: StoreScope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
     ) -> Sequence[Entry]:
         """See `Store`."""
         where = {**_within(scope), **({"path": paths} if paths else {})}
         with one_line(self.url):
             return [_entry(point) for point in self._points.worded(kind, _sparse(words), where, k)]
 
-    def holding(self, scope: Scope, terms: Sequence[str], k: int) -> Sequence[Entry]:
+    def holding(self, scope: StoreScope, terms: Sequence[str], k: int) -> Sequence[Entry]:
         """See `Store`."""
         if not terms:
             return []
@@ -154,7 +154,7 @@ class QdrantStore:
             found = self._points.scroll("chunks", {**_within(scope), "terms": terms}, k)
             return [_entry(point) for point in found]
 
-    def nearest(self, scope: Scope, vector: Floats, k: int) -> Sequence[Entry]:
+    def nearest(self, scope: StoreScope, vector: Floats, k: int) -> Sequence[Entry]:
         """See `Store`."""
         with one_line(self.url):
             return [_entry(point) for point in self._points.nearest("chunks", vector, _within(scope), k)]
@@ -165,7 +165,7 @@ class QdrantStore:
             self._points.close()
 
 
-def _within(scope: Scope) -> dict[str, Sequence[str]]:
+def _within(scope: StoreScope) -> dict[str, Sequence[str]]:
     where = {"label": scope.labels, "repository": scope.repositories, "language": scope.languages}
     return {field: values for field, values in where.items() if values or field == "label"}
 
@@ -191,7 +191,7 @@ def _point(entry: Entry, typical: float, more: Mapping[str, Any] | None = None) 
     weights = {term: n * (_K1 + 1) / (n + norm) for term, n in counts if not term.startswith(DEFINES)}
     payload = {**entry._asdict(), **(more or {})}
     del payload["vector"]
-    for field in _BYTES:
+    for field in _BYTE_FIELDS:
         payload[field] = b64encode(payload[field]).decode("ascii")
     payload["symbols"] = list(payload["symbols"])
     name = _id(entry.repository, entry.path, entry.position)
@@ -200,7 +200,7 @@ def _point(entry: Entry, typical: float, more: Mapping[str, Any] | None = None) 
 
 def _entry(point: Point) -> Entry:
     known = {field: value for field, value in point.payload.items() if field in Entry._fields}
-    for field in _BYTES:
+    for field in _BYTE_FIELDS:
         known[field] = b64decode(known[field])
     vector = None if point.meaning is None else np.array(point.meaning, np.float32)
     return Entry(**known)._replace(vector=vector)

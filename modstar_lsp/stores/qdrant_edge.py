@@ -13,8 +13,8 @@ from modstar_lsp.index.vectors.quantised import Floats
 from modstar_lsp.stores.qdrant import INDEXED, MEANING, WORDS, Condition, Point, Sparse
 
 # Of so many times as many as asked for, found by int8, the floats decide.
-_OVERSAMPLING = 2.0
-_PAGE = 1_000
+_EDGE_OVERSAMPLING = 2.0
+_EDGE_PAGE = 1_000
 
 
 class EdgePoints:
@@ -45,7 +45,7 @@ class EdgePoints:
         found: list[Point] = []
         offset = None
         while k is None or len(found) < k:
-            size = _PAGE if k is None else min(_PAGE, k - len(found))
+            size = _EDGE_PAGE if k is None else min(_EDGE_PAGE, k - len(found))
             request = edge.ScrollRequest(
                 offset=offset, limit=size, filter=_filter(where), with_payload=True, with_vector=True
             )
@@ -64,7 +64,7 @@ class EdgePoints:
         return self._query(collection, edge.Query.Nearest(vector.tolist(), using=MEANING), where, k)
 
     def _query(self, collection: str, query: Any, where: Condition, k: int) -> Sequence[Point]:
-        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=_EDGE_OVERSAMPLING)
         request = edge.QueryRequest(
             limit=k,
             query=query,

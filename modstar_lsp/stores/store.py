@@ -56,7 +56,7 @@ class FileState(NamedTuple):
     made: str
 
 
-class Repository(NamedTuple):
+class StoredRepository(NamedTuple):
     """What a store holds. bundle: digest of the model.  exit: of its vectors.  terms: of all its chunks."""
 
     name: str
@@ -68,7 +68,7 @@ class Repository(NamedTuple):
     terms: int
 
 
-class Scope(NamedTuple):
+class StoreScope(NamedTuple):
     """What a question may see: only what carries one of `labels`. repositories, languages: () for all."""
 
     labels: tuple[str, ...] = (EVERYONE,)
@@ -85,7 +85,7 @@ class Store(Protocol):
 
     url: str
 
-    def repositories(self, labels: Sequence[str]) -> Sequence[Repository]:
+    def repositories(self, labels: Sequence[str]) -> Sequence[StoredRepository]:
         """Those that carry one of `labels`."""
 
     def known(self, repository: str) -> Mapping[str, FileState]:
@@ -104,21 +104,21 @@ class Store(Protocol):
     def drop(self, repository: str, paths: Sequence[str]) -> None:
         """Forgets files."""
 
-    def finish(self, repository: Repository) -> None:
+    def finish(self, repository: StoredRepository) -> None:
         """Notes what there is of a repository, and makes what was put fast to find."""
 
-    def count(self, kind: Kind, scope: Scope, terms: Sequence[str]) -> int:
+    def count(self, kind: Kind, scope: StoreScope, terms: Sequence[str]) -> int:
         """How many chunks, or files, hold one of `terms` at least."""
 
     def worded(
-        self, kind: Kind, scope: Scope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
+        self, kind: Kind, scope: StoreScope, words: Mapping[str, float], k: int, paths: Sequence[str] = ()
     ) -> Sequence[Entry]:
         """The `k` best by BM25 or nearly so; of `paths` if given. words: what one of each term counts."""
 
-    def holding(self, scope: Scope, terms: Sequence[str], k: int) -> Sequence[Entry]:
+    def holding(self, scope: StoreScope, terms: Sequence[str], k: int) -> Sequence[Entry]:
         """Up to `k` chunks that hold one of `terms`."""
 
-    def nearest(self, scope: Scope, vector: Floats, k: int) -> Sequence[Entry]:
+    def nearest(self, scope: StoreScope, vector: Floats, k: int) -> Sequence[Entry]:
         """The `k` chunks of the greatest cosines to `vector`, or nearly so."""
 
     def close(self) -> None:

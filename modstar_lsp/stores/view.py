@@ -11,7 +11,7 @@ from modstar_lsp.index.reading.view import Corpus, Held
 from modstar_lsp.index.records import KINDS, StoredChunk
 from modstar_lsp.index.vectors.quantised import Floats, Quantised, Rows, quantise, top
 from modstar_lsp.index.words.terms import DEFINES
-from modstar_lsp.stores.store import Entry, Scope, Store
+from modstar_lsp.stores.store import Entry, Store, StoreScope
 
 # A file, in all repositories.
 _File = tuple[str, str]
@@ -26,7 +26,7 @@ class FoundView:
     def __init__(
         self,
         store: Store,
-        scope: Scope,
+        scope: StoreScope,
         chunks: Iterable[Entry],
         files: Iterable[Entry],
         dimension: int,

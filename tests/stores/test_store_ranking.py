@@ -6,7 +6,7 @@ import pytest
 
 from modstar_lsp.search import Options
 from modstar_lsp.stores.asking import ask
-from modstar_lsp.stores.store import Scope
+from modstar_lsp.stores.store import StoreScope
 from modstar_lsp.workspace.question import Question
 from tests.stores.conftest import COPIED, Filled
 
@@ -40,7 +40,7 @@ def test_the_first_ten_are_those_of_the_local_index(filled: Filled, repository: 
     options = Options(k=10, min_score=0.0)
     for text in QUESTIONS[repository]:
         question = Question.of_text(text)
-        scope = Scope(repositories=(repository,))
+        scope = StoreScope(repositories=(repository,))
         found = ask(filled.store, filled.encoder, question, scope, options)
         local = filled.local[repository].ask(question, options)
         assert len(local.hits) == 10
