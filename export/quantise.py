@@ -53,11 +53,17 @@ def optimised(graph: Path) -> Path:
 
 
 def to_fp16(graph: Path) -> Path:
-    """fp16 copy of an fp32 graph, with fp32 vectors out."""
+    """fp16 copy of an fp32 graph, with fp32 vectors out, its weights in a file beside it.
+
+    Shapes are inferred from file to file: within memory the graph would pass through one message of
+    protobuf, which ends at 2 GiB.
+    """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    path = graph.with_name(f"{graph.stem}_fp16.onnx")
-    onnx.save(convert_float_to_float16(onnx.load(graph), keep_io_types=True), path)
+    shaped, path = (graph.with_name(f"{graph.stem}_{what}.onnx") for what in ("shaped", "fp16"))
+    onnx.shape_inference.infer_shapes_path(str(graph), str(shaped))
+    halved = convert_float_to_float16(onnx.load(shaped), keep_io_types=True, disable_shape_infer=True)
+    onnx.save(halved, path, save_as_external_data=True, location=f"{path.name}.data")
     return path
 
 
