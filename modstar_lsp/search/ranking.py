@@ -234,13 +234,15 @@ def is_test(path: str) -> bool:
 def test_file(candidates: Candidates, query: Query) -> Floats:
     """Tests and benchmarks, less so when the question speaks of them."""
     asked = {"test", "tests", "testing", "spec", "mock", "fixture", "benchmark"} & set(query.words)
-    return _path_flags(candidates, _TEST_PATH) * np.float32(_ASKED_FOR if asked else 1)
+    flags = _path_flags(candidates, _TEST_PATH) * _left_open(candidates, query)
+    return flags * np.float32(_ASKED_FOR if asked else 1)
 
 
 def example_file(candidates: Candidates, query: Query) -> Floats:
     """Examples and demonstrations, less so when the question speaks of them."""
     asked = {"example", "examples", "sample", "demo", "tutorial"} & set(query.words)
-    return _path_flags(candidates, _EXAMPLE_PATH) * np.float32(_ASKED_FOR if asked else 1)
+    flags = _path_flags(candidates, _EXAMPLE_PATH) * _left_open(candidates, query)
+    return flags * np.float32(_ASKED_FOR if asked else 1)
 
 
 def type_stub(candidates: Candidates, query: Query) -> Floats:
@@ -250,12 +252,15 @@ def type_stub(candidates: Candidates, query: Query) -> Floats:
 
 def prose(candidates: Candidates, query: Query) -> Floats:
     """Documentation: it talks about the code that is wanted."""
-    return np.array([c.language in PROSE for c in candidates.chunks], np.float32)
+    return np.array([c.language in PROSE for c in candidates.chunks], np.float32) * _left_open(
+        candidates, query
+    )
 
 
 def settings_file(candidates: Candidates, query: Query) -> Floats:
     """Configuration and markup."""
-    return np.array([c.language in _SETTINGS_LANGUAGES for c in candidates.chunks], np.float32)
+    found = np.array([c.language in _SETTINGS_LANGUAGES for c in candidates.chunks], np.float32)
+    return found * _left_open(candidates, query)
 
 
 def function(candidates: Candidates, query: Query) -> Floats:
@@ -371,6 +376,11 @@ def absolute_features(candidates: Candidates, query: Query, best: NDArray[np.int
         columns["reading"] = hits.read_scores
     columns["place"] = (1 / np.arange(1, best.size + 1)).astype(np.float32)
     return columns
+
+
+def _left_open(candidates: Candidates, query: Query) -> Floats:
+    """How much it counts where a chunk stands: little for one of the few that hold the name asked for."""
+    return 1 - candidates.identifiers if query.is_name else np.ones(len(candidates.rows), np.float32)
 
 
 def features(candidates: Candidates, query: Query, rules: Sequence[str]) -> Floats:
