@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Shell, make_shell, write_files
@@ -117,3 +119,19 @@ def test_words_that_stand_together_in_one_place_are_never_no_match(neighbours: S
     answer = neighbours.query("восстановлении пароля")
     assert answer.status == 0
     assert answer.places[0].startswith("notes.py:")
+
+
+def test_an_identifier_that_only_a_test_uses_is_found_before_what_sounds_like_it(tmp_path: Path) -> None:
+    sounding = "".join(
+        f"class ErrorBytes{n}:\n    def error_of_bytes(self, errors):\n        return bytes(errors)\n\n\n"
+        for n in range(4)
+    )
+    write_files(
+        tmp_path / "src",
+        {
+            **{f"pkg/bytes{number}/error.py": sounding for number in range(6)},
+            "pkg/tests/test_reading.py": "def test_reading(server):\n    errorBytes = server.read()\n",
+        },
+    )
+    shell = make_shell(tmp_path, tmp_path / "src")
+    assert shell.query("errorBytes").places[0].startswith("pkg/tests/test_reading.py:")
