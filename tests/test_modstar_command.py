@@ -143,7 +143,7 @@ def test_bash_completes_the_commands_that_stand_alone(bash_script: Path) -> None
         ("modstar in", ["index", "indexes", "install"]),
         ("modstar search x --in d", ["docs"]),
         ("modstar completions ", sorted(SHELLS)),
-        ("modstar-index --st", ["--status"]),
+        ("modstar-index --st", ["--status", "--store"]),
     ],
 )
 def test_fish_completes_words_options_and_values(shop: Path, line: str, offered: list[str]) -> None:

@@ -442,4 +442,5 @@ def _checked(root: Path) -> Path:
 
 
 def _unreadable(root: Path, error: OSError) -> WorkspaceError:
-    return WorkspaceError(f"{root}: cannot be read ({error.strerror or error}); check its permissions")
+    hint = "; check its permissions" if isinstance(error, PermissionError) else ""
+    return WorkspaceError(f"{root}: cannot be read ({error.strerror or error}){hint}")

@@ -33,7 +33,7 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
             return _lance(url, place) if engine == "lance" else _qdrant(url, place, dimension, write)
     except ImportError as error:
         missing = error.name or "a package"
-        raise StoreError(f"{missing} is missing: pip install 'modstar[scale]' for stores") from None
+        raise StoreError(f"{missing} is missing: pip install '.[scale]' in the clone brings it") from None
 
 
 def _lance(url: str, place: str) -> Store:

@@ -17,6 +17,7 @@ PAIRS = [Pair("text", f"{a} the {b}", f"def {a}_{b}(): return {b}", "python") fo
 
 
 def wrapped(folder: Path) -> ModularStarEncoder:
+    torch.manual_seed(0)
     save_bert(folder)
     return load_bert(folder, (0, 2, 4), dimension=16, residual=True)
 

@@ -236,7 +236,7 @@ def test_questions_go_on_while_the_graph_is_loaded(
         assert go_on.wait(60)
         return load(*arguments)
 
-    monkeypatch.setattr(neighbours, "load", slowly)
+    monkeypatch.setattr(neighbours, "load_graph", slowly)
     with tree.open(write=False) as reader:
         loading = threading.Thread(target=reader.load_graph)
         loading.start()
