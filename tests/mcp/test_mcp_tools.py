@@ -110,9 +110,9 @@ def test_hits_of_several_folders_are_ranked_together_with_whole_paths(
 ) -> None:
     other = tmp_path / "gates"
     other.mkdir()
-    (other / "gate.py").write_text("def open_gate(gate):\n    gate.lift()\n")
+    (other / "gate.py").write_text("def weigh_gate(gate, scale):\n    return scale.read(gate)\n")
     client = start(shop, other)
-    both = found(client.call("search", query="weigh a parcel or open the gate"))
+    both = found(client.call("search", query="weigh a parcel or a gate"))
     assert {str(other / "gate.py"), str(shop / "src/parcel.py")} <= set(both)
     only = client.call("search", query="open the gate", paths=str(other))
     assert only.startswith(f"in {other}:") and found(only) == ["gate.py"]

@@ -98,8 +98,8 @@ def test_a_mistake_is_one_line(company: tuple[Shell, str], arguments: list[str],
 def test_a_missing_engine_is_one_line(company: tuple[Shell, str]) -> None:
     shell, url = company
     gone = "import sys; sys.modules['lancedb'] = None"
-    one_line(shell.query("parse", "--store", url, program=gone), 2, "modstar[scale]")
-    one_line(shell.index("--store", url, program=gone), 2, "modstar[scale]")
+    one_line(shell.query("parse", "--store", url, program=gone), 2, ".[scale]")
+    one_line(shell.index("--store", url, program=gone), 2, ".[scale]")
 
 
 def test_a_damaged_store_is_one_line(company: tuple[Shell, str], tmp_path: Path) -> None:
