@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from modstar_lsp.arrays import Floats, Mask, Rows
 from modstar_lsp.encoder.words import split_words
-from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.index.words.terms import text_counts
 from modstar_lsp.search.lexical import bm25, idf_of
 from modstar_lsp.search.query import Query, name_parts
 from modstar_lsp.search.ranking import Candidates, Terms
-from modstar_lsp.search.shape import shapes_in_common
 
 if TYPE_CHECKING:
-    from modstar_lsp.index import StoredChunk, View
+    from modstar_lsp.index import View
     from modstar_lsp.search.filters import Sources
 
 # Enough that a right file is among them for 99 of 100 development questions; one costs some 10 µs.
@@ -139,13 +137,13 @@ def shapes(code: str, found: Candidates, likely: Floats, sources: Sources | None
     """
     out = np.zeros(len(found.rows), np.float32)
     if sources is not None:
+        from modstar_lsp.search.shape import shapes_in_common  # a question in words needs neither
+        from modstar_lsp.search.source_lines import SourceLines
+
+        files = SourceLines(sources)
         best = np.argsort(-likely, kind="stable")[:SHAPED]
-        out[best] = shapes_in_common(code, [_text(found.chunks[at], sources) for at in best])
+        out[best] = shapes_in_common(code, [files.text(found.chunks[at]) for at in best])
     return out
-
-
-def _text(chunk: StoredChunk, sources: Sources) -> str:
-    return joined(lines_of(sources.source(chunk.path)), chunk.start_line, chunk.end_line)
 
 
 def elsewhere(snapshot: View, origin: tuple[str, int, int], allowed: Mask | None) -> Mask:

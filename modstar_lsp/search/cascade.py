@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from modstar_lsp.arrays import Floats
 from modstar_lsp.chunking.chunk import EMBEDDED_CHARS, PATH_TAIL
 from modstar_lsp.encoder.runtime import usable_cores
-from modstar_lsp.files.lines import joined, lines_of
+from modstar_lsp.files.lines import joined
 from modstar_lsp.index import StoredChunk
+from modstar_lsp.search.source_lines import SourceLines
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder.reranker import Reranker
@@ -66,7 +67,7 @@ def read_best(
     end = time.perf_counter() + budget
     addends, scores = np.zeros(len(chunks), np.float32), np.zeros(len(chunks), np.float32)
     asked = reranker.read_question(question)
-    files = _Files(sources)
+    files = SourceLines(sources)
     candidates = [int(place) for place in order[:READ]]
 
     def read(place: int) -> float | None:
@@ -94,20 +95,6 @@ def read_best(
         scores[:] = found.min()
         scores[places] = found
     return Stage(addends, scores, len(values), len(candidates), None in worth)
-
-
-class _Files:
-    """Files in lines, each looked at once. Safe to use from several threads."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._lines: dict[str, Sequence[str]] = {}
-
-    def of(self, path: str) -> Sequence[str]:
-        """The lines of a file as it stands now, none when it is gone."""
-        if path not in self._lines:
-            self._lines[path] = lines_of(self._sources.source(path))
-        return self._lines[path]
 
 
 def text_to_read(chunk: StoredChunk, lines: Sequence[str]) -> str:
