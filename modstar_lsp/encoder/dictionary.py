@@ -19,9 +19,8 @@ from typing import NamedTuple
 FOLDER = Path(__file__).with_name("dictionaries")
 NO_TRANSLATION = "-"
 
-_KANA = re.compile("[\u3041-\u30ff]")
-_IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_UNSPACED_RUN = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_KANA = "\u3041-\u30ff"
+_IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTERS_ALONE = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+(?![\w])|\w+|[^\w\s]+")
 # Words that questions in these languages hold and English ones do not; without their accents.
@@ -90,10 +89,11 @@ _LONGEST_WORD = 60
 
 def spoken_language(text: str) -> str:
     """The language of a question that there is a dictionary for, "" for English and any other."""
-    if _KANA.search(text):
-        return "japanese" if _has("japanese") else ""
-    if _IDEOGRAPH.search(text):
-        return "chinese" if _has("chinese") else ""
+    if not text.isascii():
+        if _run_of(_KANA).search(text):
+            return "japanese" if _has("japanese") else ""
+        if _run_of(_IDEOGRAPHS).search(text):
+            return "chinese" if _has("chinese") else ""
     words = [_folded(word) for word in _LETTERS_ALONE.findall(text)[:_JUDGED]]
     signs = {language: _signs(language, words, text) for language in _TELLING}
     most = max(signs.values())
@@ -211,7 +211,7 @@ class Dictionary:
     def _unspaced_parts(self, text: str) -> list[str]:
         found: list[str] = []
         at = 0
-        for run in _UNSPACED_RUN.finditer(text):
+        for run in _run_of(_KANA + _IDEOGRAPHS).finditer(text):
             found.append(text[at : run.start()])
             found.extend(self._of_run(_folded(run[0])))
             at = run.end()
@@ -259,9 +259,15 @@ def _looks_like_code(token: str) -> bool:
 def _folded(text: str) -> str:
     """Lower case without accents; Kana and ideographs as they are."""
     text = text.lower().replace("ß", "ss")
-    if text.isascii() or _UNSPACED_RUN.search(text):
+    if text.isascii() or _run_of(_KANA + _IDEOGRAPHS).search(text):
         return text
     return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+
+
+@cache
+def _run_of(characters: str) -> re.Pattern[str]:
+    """Some of `characters` in a row. Compiled at the first use: ranges so wide take 2 ms of each process."""
+    return re.compile(f"[{characters}]+")
 
 
 @cache
