@@ -65,6 +65,11 @@ class RefreshReport(NamedTuple):
     complete: bool = True
 
 
+# A row of `chunks` but for its id: start line, end line, number of the kind, name, scope, symbols, symbol
+# lines, pieces.
+Detail = tuple[int, int, int, str, str, "str | None", bytes, bytes]
+
+
 class StoredChunk(NamedTuple):
     """What the index knows about a chunk; its text is in the file.
 
@@ -82,6 +87,23 @@ class StoredChunk(NamedTuple):
     symbols: tuple[str, ...]
     lines_below: bytes = b""
     pieces: bytes = b""
+
+    @classmethod
+    def of_detail(cls, path: str, language: str, detail: Detail) -> StoredChunk:
+        """The chunk of a file as the table keeps it."""
+        first, last, kind, name, scope, symbols, lines_below, pieces = detail
+        return cls(
+            path,
+            language,
+            first,
+            last,
+            KINDS[kind],
+            name,
+            scope,
+            stored_symbols(name, symbols),
+            lines_below,
+            pieces,
+        )
 
     @property
     def symbol_lines(self) -> tuple[int, ...]:

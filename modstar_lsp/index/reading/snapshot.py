@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index.reading.whole import Whole
-from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
+from modstar_lsp.index.records import Detail, StoredChunk
 from modstar_lsp.index.store.database import (
     FILE_COLUMNS,
     MAX_PARAMETERS,
@@ -411,7 +411,7 @@ class Snapshot(Whole):
         """What is known about each of `rows`, in their order."""
         wanted = [int(row) for row in rows]
         ids, files = self.ids[wanted].tolist(), self.file_of[wanted].tolist()
-        details: dict[int, tuple[int, int, int, int, str, str, str | None, bytes, bytes]] = {}
+        details: dict[int, Detail] = {}
         pending = iter(dict.fromkeys(ids))
         with self._reading() as connection:
             while some := list(islice(pending, MAX_PARAMETERS)):
@@ -423,27 +423,13 @@ class Snapshot(Whole):
                 ):
                     if check_of(detail[:-1]) != detail[-1]:
                         raise Unsound("a chunk is not as it was written")
-                    details[detail[0]] = detail[:-1]
+                    details[detail[0]] = detail[1:-1]
             if len(details) < len(set(ids)):
                 raise Unsound("chunks are missing")
-        result = []
-        for identity, file in zip(ids, files, strict=True):
-            _, start_line, end_line, kind, name, scope, symbols, lines, pieces = details[identity]
-            result.append(
-                StoredChunk(
-                    self.paths[file],
-                    self.languages[file],
-                    start_line,
-                    end_line,
-                    KINDS[kind],
-                    name,
-                    scope,
-                    stored_symbols(name, symbols),
-                    lines,
-                    pieces,
-                )
-            )
-        return result
+        return [
+            StoredChunk.of_detail(self.paths[file], self.languages[file], details[identity])
+            for identity, file in zip(ids, files, strict=True)
+        ]
 
 
 def _read_postings(

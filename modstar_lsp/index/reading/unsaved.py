@@ -19,7 +19,7 @@ from modstar_lsp.files.kinds import MAX_BYTES
 from modstar_lsp.files.source import SNIFF_BYTES, content_reason
 from modstar_lsp.index.reading.snapshot import Snapshot
 from modstar_lsp.index.reading.whole import Whole
-from modstar_lsp.index.records import KINDS, StoredChunk, stored_symbols
+from modstar_lsp.index.records import StoredChunk
 from modstar_lsp.index.vectors.quantised import Quantised, top
 from modstar_lsp.index.words.postings import unpack
 from modstar_lsp.index.words.terms import DEFINES
@@ -70,21 +70,7 @@ def unsaved_document(path: str, text: str, encoder: Encoder, max_bytes: int = MA
         language=file.language,
         readable=True,
         digest=digest,
-        chunks=[
-            StoredChunk(
-                path,
-                file.language,
-                first,
-                last,
-                KINDS[kind],
-                name,
-                scope,
-                stored_symbols(name, symbols),
-                lines,
-                pieces,
-            )
-            for first, last, kind, name, scope, symbols, lines, pieces in analysis.details
-        ],
+        chunks=[StoredChunk.of_detail(path, file.language, detail) for detail in analysis.details],
         lengths=analysis.lengths.astype(np.float32),
         embedded=analysis.digests,
         postings=unpack(analysis.postings, analysis.terms),

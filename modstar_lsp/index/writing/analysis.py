@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index.records import KINDS, NO_SYMBOLS, Job
+from modstar_lsp.index.records import KINDS, NO_SYMBOLS, Detail, Job
 from modstar_lsp.index.vectors.quantised import Quantised, quantise
 from modstar_lsp.index.words.postings import Packed, pack
 from modstar_lsp.index.words.terms import DEFINES, defined_names, text_counts, with_context
@@ -28,10 +28,6 @@ DIGEST_BYTES = 16
 _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_000_000_000
 _MAX_LENGTH = 0xFFFF
-
-# A row of `chunks` but for its id: start line, end line, number of the kind, name, scope, symbols, symbol
-# lines, pieces.
-Detail = tuple[int, int, int, str, str, "str | None", bytes, bytes]
 
 
 class AnalysedFile(NamedTuple):
