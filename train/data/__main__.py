@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from train.data.command import ended
 from train.data.lines import CorpusError, read_lines
 
 
@@ -30,15 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     # Ended politely it tidies up as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return chosen.do(chosen)
-    except CorpusError as error:
-        print(f"train.data: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"train.data: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("train.data: stopped; run the same command to go on", file=sys.stderr)
-    return 2
+    return ended("train.data", lambda: chosen.do(chosen))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from train.data.command import ended
 from train.data.lines import CorpusError
 from train.data.questions.packages import MANIFEST, lay_out, read_packages, refuse_excluded
 
@@ -36,15 +37,7 @@ WRONG_ANSWERS = 24
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done, 1 done but for what was refused, 2 an error told in one line."""
     chosen = _parser().parse_args(arguments)
-    try:
-        return chosen.do(chosen)
-    except CorpusError as error:
-        print(f"train.data.questions: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"train.data.questions: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("train.data.questions: stopped; run the same command to go on", file=sys.stderr)
-    return 2
+    return ended("train.data.questions", lambda: chosen.do(chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
