@@ -5,37 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from lsp_process import Client, Message
 from shop import FILES, lay_out
+
+if TYPE_CHECKING:
+    from tests.export.tiny_checkpoint import Exported
 
 pytest.importorskip("torch", reason="making a model with several exits needs torch")
 
 Start = Callable[..., Client]
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random model with exits 0 and deeper ones."""
-    from export.__main__ import main
-    from tests.export.tiny_checkpoint import make_checkpoint
-
-    folder = tmp_path_factory.mktemp("model")
-    package = Path(__file__).resolve().parents[2] / "modstar_lsp" / "encoder"
-    text = "\n\n".join(path.read_text("utf-8") for path in sorted(package.glob("*.py")))
-    (folder / "texts.txt").write_text(text, "utf-8")
-    checkpoint = make_checkpoint(folder / "checkpoint", text)
-    made = [
-        str(checkpoint),
-        str(folder / "bundle"),
-        "--validate",
-        str(folder / "texts.txt"),
-        "--name",
-        "tiny",
-    ]
-    assert main(made) == 0
-    return folder / "bundle"
+@pytest.fixture
+def bundle(exported: Exported) -> Path:
+    return exported.bundle
 
 
 @pytest.fixture

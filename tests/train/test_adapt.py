@@ -48,6 +48,7 @@ def test_a_repository_with_words_of_its_own_is_answered_better(
     tree = tmp_path / "house"
     tree.mkdir()
     out = tmp_path / "adapted"
+    monkeypatch.setattr("train.adapt.STEPS", 60)
     monkeypatch.setattr("train.adapt.write_record", partial(write_record, root=tmp_path / "records"))
     assert main([str(lay_out(tree)), "--out", str(out), "--record", "adapt"]) == 0
     shown = capsys.readouterr().out

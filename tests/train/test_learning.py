@@ -75,17 +75,17 @@ def test_a_tiny_model_learns_and_any_exit_finds_the_code_of_any_other(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     model = fresh(tokenizer, residual=True)
-    run = Fit(model, tokenizer, toy_pairs(), settings(steps=300, mixed=2.0), tmp_path)
+    run = Fit(model, tokenizer, toy_pairs(), settings(steps=100, lr=0.01, mixed=2.0), tmp_path)
     assert run.run()
     with (tmp_path / CURVE).open() as stream:
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]
-    assert len(losses) == 300 and np.mean(losses[-5:]) < 0.6 * losses[0]
+    assert len(losses) == 100 and np.mean(losses[-5:]) < 0.2 * losses[0]
     seen = {pair.query: pair.code for pair in toy_pairs()}
     asked = encode(run.model, tokenizer, list(seen), bf16=False)
     found = encode(run.model, tokenizer, list(seen.values()), bf16=False)
     for a in run.model.depths:
         for b in run.model.depths:
-            assert hits(asked[a], found[b]) > 0.25, f"exit {a} asks exit {b}"  # chance: 0.01
+            assert hits(asked[a], found[b]) > 0.4, f"exit {a} asks exit {b}"  # chance: 0.01
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from torch import Tensor
 
-from model.encoder import ModularStarEncoder
+from model.encoder import ModularStarEncoder, load_checkpoint
 from tests.train.test_command import WORDS, lay_out
 from train.__main__ import main
 from train.config import read_config
@@ -66,13 +66,23 @@ def launch(folder: Path, commands: list[list[str]], *options: str, killed_at: in
     script.write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, "-m", "accelerate.commands.launch", *options, "--num_processes", "2"]
     command += [str(script), json.dumps(commands), str(killed_at)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     return done.returncode, done.stderr
 
 
-def prepared(root: Path) -> tuple[list[str], list[str]]:
-    """(`pretrain`, `fit`) without where to write, on a small corpus and configuration."""
+class Alone(NamedTuple):
+    """What one process makes of a small corpus and configuration, and by which commands."""
+
+    pretrain: list[str]  # these without where to write
+    fit: list[str]  # from what `pretrain` made here
+    begun: Path
+    whole: Path
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    root = tmp_path_factory.mktemp("alone")
     corpus, sets, config = lay_out(root)
     told = json.loads(config.read_text(encoding="utf-8"))
     told["pretrain"] |= {"steps": 2}
@@ -85,7 +95,11 @@ def prepared(root: Path) -> tuple[list[str], list[str]]:
     assert main(["tokenizer", "--data", str(corpus), "--size", "300", "--out", tokenizer]) == 0
     common = ["--config", str(config)]
     pretrain = ["pretrain", *common, "--windows", str(root / "windows"), "--tokenizer", tokenizer]
-    return pretrain, ["fit", *common, "--data", str(corpus), "--eval", str(sets)]
+    begun, whole = root / "begun", root / "whole"
+    fit = ["fit", *common, "--data", str(corpus), "--eval", str(sets), "--init", str(begun)]
+    assert main([*pretrain, "--out", str(begun)]) == 0
+    assert main([*fit, "--out", str(whole)]) == 0
+    return Alone(pretrain, fit, begun, whole)
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -97,38 +111,33 @@ def losses(folder: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(stream)]
 
 
-def test_a_sharded_run_is_the_run_of_one_process_and_goes_on_after_a_kill(tmp_path: Path) -> None:
-    pretrain, fit = prepared(tmp_path)
-    begun, whole, cut = (str(tmp_path / name) for name in ("begun", "whole", "cut"))
-    fit += ["--init", begun]
-    commands = [[*pretrain, "--out", begun], [*fit, "--out", whole], [*fit, "--out", cut]]
+def test_a_sharded_run_is_the_run_of_one_process_and_goes_on_after_a_kill(
+    tmp_path: Path, alone: Alone
+) -> None:
+    begun, whole, cut = (tmp_path / name for name in ("begun", "whole", "cut"))
+    fit = [*alone.fit, "--out"]
+    commands = [[*alone.pretrain, "--out", str(begun)], [*fit, str(whole)], [*fit, str(cut)]]
     sharded = ("--config_file", str(FSDP))
     status, told = launch(tmp_path, commands, *sharded, killed_at=2)
     assert status != 0 and "Signal 9" in told, told
-    assert (tmp_path / "whole" / "model.safetensors").is_file(), told
-    assert [path.name for path in (tmp_path / "cut" / "run").glob("state-*")] == ["state-00000002"]
+    assert (whole / "model.safetensors").is_file(), told
+    assert [path.name for path in (cut / "run").glob("state-*")] == ["state-00000002"]
     status, told = launch(tmp_path, commands[-1:], *sharded)
     assert status == 0, told
-    ours, theirs = weights(tmp_path / "cut"), weights(tmp_path / "whole")
+    ours, theirs = weights(cut), weights(whole)
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
-    assert main([*pretrain, "--out", str(tmp_path / "begun1")]) == 0
-    assert main([*fit, "--out", str(tmp_path / "whole1")]) == 0
-    for many, one in (("begun", "begun1"), ("whole", "whole1")):
-        assert losses(tmp_path / many) == pytest.approx(losses(tmp_path / one), rel=1e-4)
-        alone = weights(tmp_path / one)
-        for name, value in weights(tmp_path / many).items():
-            torch.testing.assert_close(value, alone[name], atol=2e-3, rtol=0, msg=name)
+    for many, one in ((begun, alone.begun), (whole, alone.whole)):
+        assert losses(many) == pytest.approx(losses(one), rel=1e-4)
+        loaded = load_checkpoint(many).state_dict()
+        for name, value in weights(one).items():
+            torch.testing.assert_close(loaded[name], value, atol=2e-3, rtol=0, msg=name)
 
 
-def test_two_processes_with_all_weights_each_are_the_run_of_one(tmp_path: Path) -> None:
-    pretrain, fit = prepared(tmp_path)
-    fit += ["--init", str(tmp_path / "begun")]
-    assert main([*pretrain, "--out", str(tmp_path / "begun")]) == 0
-    status, told = launch(tmp_path, [[*fit, "--out", str(tmp_path / "two")]], "--multi_gpu")
+def test_two_processes_with_all_weights_each_are_the_run_of_one(tmp_path: Path, alone: Alone) -> None:
+    status, told = launch(tmp_path, [[*alone.fit, "--out", str(tmp_path / "two")]], "--multi_gpu")
     assert status == 0, told
-    assert main([*fit, "--out", str(tmp_path / "one")]) == 0
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    assert losses(tmp_path / "two") == pytest.approx(losses(alone.whole), rel=1e-4)
 
 
 def test_processes_that_would_each_run_alone_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,90 +7,86 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-import torch
 from tokenizers import Tokenizer
+
+from model.encoder import ModularStarEncoder
 from train.config import read_config
 from train.data import Pair
 from train.loop import Fit
-from model.encoder import ModularStarEncoder
 from train.tokenizer import train_tokenizer
 
-folder, cached, pause = Path(sys.argv[1]), sys.argv[2] == "cached", float(sys.argv[3])
-words = "open close sort find sum list file user date page tree node".split()
-pairs = [
+ROOT = Path(__file__).parents[2]
+WORDS = "open close sort find sum list file user date page tree node".split()
+PAIRS = [
     Pair("text", f"{a} the {b}", f"def {b}_{a}(x): return {a}", "python", source=b)
-    for a in words
-    for b in words
+    for a in WORDS
+    for b in WORDS
 ]
-kept = folder.parent / "tokenizer.json"  # training it is not repeatable to the letter: ties
-if not kept.is_file():
-    train_tokenizer([text for pair in pairs for text in (pair.query, pair.code)], 200).save(str(kept))
-tokenizer = Tokenizer.from_file(str(kept))
-config = read_config(Path("tiny"))
-changed = dict(steps=12, batch=24, slice_tokens=128, workers=2, cached=cached, checkpoint_minutes=0.0)
-settings = replace(config.fit, **changed)
-torch.manual_seed(0)
-shape = dict(vocab_size=tokenizer.get_vocab_size(), residual=True, bag_dropout=0.3)
+STEPS = 12
+# The run in a process of its own, slow enough to be killed within.
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from tests.train.test_resume import begin
+from train.loop import Fit
 
-class Slowly(Fit):
-    def train_step(self):
-        import time
-        time.sleep(pause)
-        return super().train_step()
+step = Fit.train_step
 
-run = Slowly(ModularStarEncoder(config.model_config(**shape)), tokenizer, pairs, settings, folder)
-print("from", run.step, flush=True)
-run.run()
-run.model.save_pretrained(folder / "done")
+def slow_step(run):
+    time.sleep(0.3)
+    return step(run)
+
+Fit.train_step = slow_step
+begin(Path(sys.argv[1]), Path(sys.argv[2])).run()
 """
 
 
-def begin(folder: Path, mode: str, pause: float = 0.0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, str(folder), mode, str(pause)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def begin(folder: Path, tokenizer_file: Path) -> Fit:
+    """The run in a folder, from its state where there is one."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    config = read_config(Path("tiny"))
+    changed = {"steps": STEPS, "batch": 24, "slice_tokens": 128, "workers": 2, "cached": True}
+    settings = replace(config.fit, **changed, checkpoint_minutes=0.0)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    shape = {"vocab_size": tokenizer.get_vocab_size(), "residual": True, "bag_dropout": 0.3}
+    return Fit(ModularStarEncoder(config.model_config(**shape)), tokenizer, PAIRS, settings, folder)
 
 
 def states(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("state-*"))
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    return out
-
-
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is a POSIX affair")
 def test_a_run_killed_with_no_warning_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    whole, cut, mode = tmp_path / "whole", tmp_path / "cut", "cached"
-    finish(begin(whole, mode))
-    killed = begin(cut, mode, pause=0.3)
+    whole, cut, tokenizer = tmp_path / "whole", tmp_path / "cut", tmp_path / "tokenizer.json"
+    train_tokenizer([text for pair in PAIRS for text in (pair.query, pair.code)], 200).save(str(tokenizer))
+    undisturbed = begin(whole, tokenizer)
+    assert undisturbed.run()
+    killed = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, str(cut), str(tokenizer)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 600
     while not states(cut) or states(cut)[-1] < "state-00000003":
         assert time.monotonic() < deadline and killed.poll() is None, killed.stderr and killed.stderr.read()
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert not (cut / "done").exists()
+    assert states(cut)[-1] < f"state-{STEPS:08}"
     (cut / "new-state-00000099").mkdir()  # a state begun and not ended, as by a full disk
-    assert "from 0" not in finish(begin(cut, mode))
-    ours, theirs = (load_file(folder / "done" / "model.safetensors") for folder in (cut, whole))
+    resumed = begin(cut, tokenizer)
+    assert 3 <= resumed.step < STEPS and resumed.run()
+    ours, theirs = resumed.model.state_dict(), undisturbed.model.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert states(cut) == ["state-00000012"]
+    assert states(cut) == [f"state-{STEPS:08}"]
     curves = [(folder / "curve.csv").read_text().splitlines()[1:] for folder in (cut, whole)]
     assert [line.rsplit(",", 2)[0] for line in curves[0]] == [line.rsplit(",", 2)[0] for line in curves[1]]
