@@ -19,7 +19,7 @@ from torch import Tensor
 
 from model.encoder import CheckpointError, ModularStarEncoder
 from train.data import digest_of
-from train.tensors import WEIGHTS, Tensors
+from train.tensors import WEIGHTS, Tensors, read_json
 
 # What two checkpoints of one layout may say differently in config.json: how they were made and written.
 NO_LAYOUT = ("training", "transformers_version", "dtype", "torch_dtype", "_name_or_path")
@@ -84,8 +84,8 @@ def _shares(folders: Sequence[Path], shares: Sequence[float]) -> list[float]:
 
 def _layout(folders: Sequence[Path]) -> dict[str, Any]:
     """The first checkpoint's config.json; CheckpointError where another's layout or tokenizer differs."""
-    configs = [_json(folder, "config.json") for folder in folders]
-    words = [_json(folder, TOKENIZER) for folder in folders]
+    configs = [read_json(folder, "config.json") for folder in folders]
+    words = [read_json(folder, TOKENIZER) for folder in folders]
     for folder, config, own in zip(folders[1:], configs[1:], words[1:], strict=True):
         names = (config.keys() | configs[0].keys()) - set(NO_LAYOUT)
         for name in sorted(names):
@@ -97,18 +97,6 @@ def _layout(folders: Sequence[Path]) -> dict[str, Any]:
         if own != words[0]:
             raise CheckpointError(f"{folder}: its tokenizer is not that of {folders[0]}")
     return configs[0]
-
-
-def _json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder}: no checkpoint here (no {name})") from None
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{folder}: {name} is not readable as JSON")
-    return found
 
 
 def _average(folders: Sequence[Path], shares: Sequence[float]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 from model.config import ModularStarConfig
 from model.encoder import ModularStarEncoder, load_checkpoint
 from model.tokenizer import is_word
+from train.tensors import read_json
 
 
 class PretrainedError(Exception):
@@ -190,15 +191,7 @@ def _first_line(error: Exception) -> str:
 
 def read_config_json(folder: Path) -> dict[str, Any]:
     """config.json of a model's folder; PretrainedError when there is none."""
-    try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PretrainedError(f"{folder}: no encoder here (no config.json)") from None
-    except (ValueError, OSError):
-        told = None
-    if not isinstance(told, dict):
-        raise PretrainedError(f"{folder}: config.json is not readable as JSON")
-    return told
+    return read_json(folder, "config.json", PretrainedError)
 
 
 def _open(folder: Path) -> tuple[nn.Module, Family]:

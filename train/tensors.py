@@ -1,10 +1,11 @@
-"""The weights of a checkpoint by name, read from its safetensors files one tensor at a time."""
+"""What a model's folder holds: its weights by name, read one tensor at a time, and its JSON files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -64,3 +65,16 @@ def _files(folder: Path) -> list[Path]:
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{folder}: {INDEX} is no index of weights ({error})") from error
     return sorted(folder / Path(name).name for name in names)
+
+
+def read_json(folder: Path, name: str, error: type[Exception] = CheckpointError) -> dict[str, Any]:
+    """The object in a JSON file of a model's folder; `error`, in one line, where there is none."""
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{folder}: no model here (no {name})") from None
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise error(f"{folder}: {name} is not readable as JSON")
+    return found

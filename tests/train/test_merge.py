@@ -87,7 +87,7 @@ def test_halves_and_rerankers_have_an_average_too(tmp_path: Path, tokenizer: Tok
         (["reader"], "only checkpoints of one layout"),
         (["spelt"], "its tokenizer is not that of"),
         (["two", "--gain", "7=1"], "exit 7 has no gain"),
-        (["nowhere"], "no checkpoint here"),
+        (["nowhere"], "no model here"),
         (["cut"], "cut short or damaged"),
         ([], "two checkpoints or more"),
     ],

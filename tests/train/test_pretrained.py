@@ -211,7 +211,7 @@ def halve(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "no encoder here"),
+        (lambda folder: (folder / "config.json").unlink(), "no model here"),
         (lambda folder: (folder / "config.json").write_text("[1"), "not readable as JSON"),
         (lambda folder: change(folder, model_type="mpnet"), "a 'mpnet'; what can be wrapped is one of"),
         (lambda folder: change(folder, model_type="gpt2"), "a 'gpt2'"),
