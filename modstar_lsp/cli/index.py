@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,21 +14,14 @@ from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, whole
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.cli.terminal import clean, say, say_json
-from modstar_lsp.errors import QueryError, StoreError
+from modstar_lsp.errors import QueryError
 
 if TYPE_CHECKING:
-    from queue import SimpleQueue
-
     from modstar_lsp.files import Skipped
     from modstar_lsp.index import Adoption, RefreshReport, VectorFile
     from modstar_lsp.workspace import Workspace
 
 PROGRAM = "modstar-index"
-
-# A refresh of more files than this is told by its numbers alone.
-NAMED_CHANGES = 3
-# Windows cannot interrupt a wait without an end.
-_WAKE_UP = 1.0
 
 _DESCRIPTION = """\
 Make the index that modstar-query searches, or bring it up to date.
@@ -150,7 +142,9 @@ def _command() -> int:
         if arguments.clear:
             return _clear(workspace, arguments)
         if arguments.watch:
-            return _watch(workspace, arguments)
+            from modstar_lsp.cli.watching import watch
+
+            return watch(PROGRAM, workspace, arguments, lambda: _index(workspace, arguments))
         try:
             return FOUND if _index(workspace, arguments) else ERROR
         except DamagedIndex as error:  # it was thrown away, so that a second time makes it anew
@@ -324,78 +318,6 @@ def _clear(workspace: Workspace, arguments: argparse.Namespace) -> int:
     return FOUND
 
 
-def _watch(workspace: Workspace, arguments: argparse.Namespace) -> int:
-    """Index, then refresh after every change until Ctrl-C, which is the way to end and so no error."""
-    import signal
-    from queue import SimpleQueue
-
-    from modstar_lsp.files.watch import Watcher
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    changes: SimpleQueue[set[str]] = SimpleQueue()
-    watcher = Watcher(
-        workspace.root, changes.put, on_notice=lambda line: complain(PROGRAM, line), bounds=workspace.bounds
-    )
-    watcher.start()  # first, so that nothing saved while the index is made gets lost
-    try:
-        _index(workspace, arguments)
-        if not arguments.quiet:
-            complain(PROGRAM, "watching for changes; Ctrl-C ends")
-        while True:
-            _flush()
-            paths = _next_changes(changes)
-            try:
-                report = workspace.refresh(include=arguments.include, exclude=arguments.exclude)
-            except StoreError as error:
-                complain(PROGRAM, f"{error} (the next change tries again)")
-                continue
-            if not arguments.quiet:
-                _tell_refresh(report, paths, arguments.json)
-    except KeyboardInterrupt:
-        return FOUND
-    finally:
-        watcher.stop()
-
-
-def _next_changes(changes: SimpleQueue[set[str]]) -> set[str]:
-    """The paths that changed, once there are any."""
-    from queue import Empty
-
-    while True:
-        try:
-            paths = set(changes.get(timeout=_WAKE_UP))
-        except Empty:
-            continue
-        while not changes.empty():
-            paths |= changes.get()
-        return paths
-
-
-def _tell_refresh(report: RefreshReport, paths: set[str], as_json: bool) -> None:
-    changed = indexing.changes(report)
-    if not changed:
-        return
-    if as_json:
-        numbers = {"added": report.added, "changed": report.changed, "removed": report.removed}
-        say_json(
-            {**numbers, "paths": sorted(filter(None, paths)), "seconds": round(report.seconds, 3)},
-            indent=None,
-        )
-        return
-    say(
-        f"{time.strftime('%H:%M:%S')}  {changed}{_named_changes(paths)} ({indexing.duration(report.seconds)})"
-    )
-
-
-def _named_changes(paths: set[str]) -> str:
-    """`: src/a.py, src/b.py and 4 more`, "" when the watcher knows no more than that something changed."""
-    named = sorted(path for path in paths if path)
-    if not named:
-        return ""
-    rest = f" and {len(named) - NAMED_CHANGES:,} more" if len(named) > NAMED_CHANGES else ""
-    return f": {', '.join(map(clean, named[:NAMED_CHANGES]))}{rest}"
-
-
 def _list_skipped(skipped: Sequence[Skipped]) -> None:
     for entry in skipped:
         say(f"skipped {clean(entry.path)}: {clean(entry.reason)}")
@@ -403,12 +325,6 @@ def _list_skipped(skipped: Sequence[Skipped]) -> None:
 
 def _skipped_json(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
     return [{"path": entry.path, "reason": entry.reason} for entry in skipped]
-
-
-def _flush() -> None:
-    """Show what was printed now: whoever reads a watch through a pipe waits for the line."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":
