@@ -41,10 +41,13 @@ class Bare:
             "PATH": os.pathsep.join([str(self.programs), os.environ["PATH"]]),
             "PIP_CACHE_DIR": cache.stdout.strip(),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # A command compiles what it imports and keeps it; of the rest no test runs a line.
+            "PIP_COMPILE": "0",
             "CC": "no-compiler-here",
             "CXX": "no-compiler-here",
         }
-        self.environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
+            self.environment.pop(name, None)
 
     def run(self, command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run one line of a shell; of bash where there is one, which is what documents are written for."""

@@ -20,6 +20,8 @@ settings.load_profile("modstar")
 # What is computed here is small: threads would wait for each other longer than they compute. Numpy and torch
 # read this when they are imported, here and in the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Hundreds of processes are started: what each imports is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell has what it puts in the background ignore Ctrl-C, and the programs under test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
