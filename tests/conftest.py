@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.bare import Bare
     from tests.export.tiny_checkpoint import Exported
 
 # No example is timed: a busy machine is no fault of the product.
@@ -48,3 +49,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory, source_text: str) -> Expo
     bundle = folder / "bundle"
     assert main([str(checkpoint), str(bundle), "--validate", str(texts), "--name", "tiny"]) == 0
     return Exported(checkpoint, bundle, texts)
+
+
+@pytest.fixture(scope="session")
+def bare_machine(tmp_path_factory: pytest.TempPathFactory) -> Bare:
+    """A machine with a clone, for the tests that install it by one command or another."""
+    from tests.bare import Bare
+
+    return Bare(tmp_path_factory.mktemp("bare"))

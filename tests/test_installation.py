@@ -105,14 +105,13 @@ def test_all_that_is_left_behind_lies_in_the_cache_folder(tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
+def bare(bare_machine: Bare) -> Bare:
     """The environment after the one command."""
-    bare = Bare(tmp_path_factory.mktemp("bare"))
     # Only a shell of POSIX knows the tilde; the pages tell Windows to write the path in full.
-    command = INSTALL if os.name == "posix" else INSTALL.replace("~", str(bare.home))
-    installed = bare.run(command)
+    command = INSTALL if os.name == "posix" else INSTALL.replace("~", str(bare_machine.home))
+    installed = bare_machine.run(command)
     assert installed.returncode == 0, installed.stdout + installed.stderr
-    return bare
+    return bare_machine
 
 
 def test_after_the_one_command_everything_works(bare: Bare, tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ INSTALL, CHECK, *ASKED = commands()
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
+def bare(bare_machine: Bare) -> Bare:
     """After what the README says first, with a project to search."""
-    bare = Bare(tmp_path_factory.mktemp("readme"))
+    bare = bare_machine
     installed = bare.run(INSTALL, bare.clone)
     assert installed.returncode == 0, installed.stdout + installed.stderr
     checked = bare.run(CHECK)
