@@ -32,6 +32,10 @@ class QueryError(ModstarError):
     """The question or one of its options makes no sense."""
 
 
+class ReaderError(ModstarError):
+    """The reader of a user's own is not allowed, does not answer, or answers without an order."""
+
+
 def reason(error: OSError) -> str:
     """Why the system refused something, and what to do where that is known."""
     return shortage(error) or error.strerror or str(error)

@@ -42,6 +42,8 @@ class Stage(NamedTuple):
     addends: [m], what each candidate's score gains, in standard deviations of those read; 0 for the others.
     scores: [m], how well each that was read answers by itself; the least of them for the others.
     read, wanted: how many candidates were read, and were to be.  cut: the time was up before.
+    order: the candidates that a reader of the user's own read, as it ordered them (`listwise`); None without.
+    note: what became of that reader in one line, "" where none was asked.
     """
 
     addends: Floats
@@ -49,6 +51,13 @@ class Stage(NamedTuple):
     read: int
     wanted: int
     cut: bool
+    order: Places | None = None
+    note: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Why the reader of the user's own gave no order, in one line; "" when it did, or none was asked."""
+        return self.note if self.order is None else ""
 
 
 def read_best(

@@ -13,7 +13,8 @@ How a question becomes an answer, step by step:
 6. Calibration (calibrate.py) turns the absolute features of the best into the probability that is shown, and
    cuts at the threshold. What defines the typed name, or holds all words and a rare one, is never withheld.
 7. Where `Options.budget` allows, the best candidates are read with the question (cascade.py): one more rule,
-   `reading`, with which 5 and 6 are done again.
+   `reading`, with which 5 and 6 are done again. Where the user runs a reader of their own, its order takes
+   the place of that (listwise.py): the hits change places, and the probabilities stay with the places.
 8. Each hit carries its addends, by rule, as its explanation.
 
 Find-similar goes the same way with a selection's telling words in place of the question's, without names,
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 REPEAT_PENALTY = 0.25
 # Its name among the addends of a score.
 REPEATED = "repeated_file"
+# Among them, what a reader of the user's own moved a hit by.
+MOVED = "own_reader"
 # A word that no more chunks than these hold is rare: who types it knows that it is there.
 FEW_HOLDERS = 3
 # Behind a good first hit those are shown too that have this share of what the first needs: with a fifth very
@@ -78,6 +81,8 @@ class Options(NamedTuple):
     measure what they are worth.
     budget: seconds for which the best candidates may be read with the question after they were ranked
     (`cascade`); 0: none are, and the answer is there in milliseconds.
+    own_reader: whether that is done by the reader that the user's environment names, if any (`listwise`), for
+    `budget` or the time that is its own, whichever is longer.
     """
 
     k: int = 10
@@ -89,6 +94,7 @@ class Options(NamedTuple):
     dense: bool = True
     rules: bool = True
     budget: float = 0.0
+    own_reader: bool = False
 
 
 class Hit(NamedTuple):
@@ -155,10 +161,11 @@ def search(
     stage = None
     if options.sources is not None and options.budget > 0:
         stage = read_candidates(encoder, query, found, options, weights, options.sources, cancelled)
-    if stage is not None and stage.read:
+    moved = None if stage is None else stage.order
+    if stage is not None and stage.read and moved is None:
         found = found._replace(reading=stage.addends, read_scores=stage.scores)
         calibration = calibration.read or calibration
-    results = _ranked(snapshot, query, found, options, calibration, weights, begin)
+    results = _ranked(snapshot, query, found, options, calibration, weights, begin, moved)
     if not results.hits and query.names:
         from modstar_lsp.search.suggest import did_you_mean
 
@@ -182,14 +189,25 @@ def read_candidates(
     """
     if query.is_name or found.named >= 1 or not found.rows.size:
         return None
-    reranker = encoder.reranker()
+    begin = time.perf_counter()
+    scores = _addends(found, query, _rules(options, weights), weights).sum(axis=1)
+    own: Stage | None = None
+    if options.own_reader:
+        from modstar_lsp.search.listwise import order_best
+
+        first = np.argsort(_repeats(scores, found.files) - scores, kind="stable")  # as it is shown
+        own = order_best(query.text, found.chunks, sources, first, options.budget, cancelled)
+        if own is not None and own.order is not None:
+            return own
+    budget = options.budget if own is None else options.budget - (time.perf_counter() - begin)
+    reranker = encoder.reranker() if budget > 0 else None
     if reranker is None:
-        return None
+        return own
     from modstar_lsp.search.cascade import read_best
 
-    scores = _addends(found, query, _rules(options, weights), weights).sum(axis=1)
     best = np.argsort(-scores, kind="stable")
-    return read_best(reranker, query.text, found.chunks, sources, best, options.budget, cancelled)
+    stage = read_best(reranker, query.text, found.chunks, sources, best, budget, cancelled)
+    return stage if own is None else stage._replace(note=own.note)
 
 
 def weights_of(calibration: Calibration) -> dict[str, float]:
@@ -292,12 +310,19 @@ def _ranked(
     calibration: Calibration,
     weights: Mapping[str, float],
     begin: float,
+    moved: NDArray[np.intp] | None = None,
 ) -> Results:
+    """Hits out of candidates. moved: the first of them by score, in another order, which then counts.
+
+    What is shown, and how likely each place is, stays as it was: nothing is known of how good that order is.
+    """
     rules = _rules(options, weights)
     addends = _addends(found, query, rules, weights)
     raw = addends.sum(axis=1)
     repeats = _repeats(raw, found.files)
-    best = np.argsort(repeats - raw, kind="stable")[: options.k]
+    totals = raw - repeats
+    by_score = np.argsort(-totals, kind="stable")
+    best = by_score[: options.k]
     if found.likeness is None:
         likely = calibration.probability(absolute_features(found, query, best))
     else:
@@ -312,6 +337,8 @@ def _ranked(
     elif threshold is None:  # the first decides whether there is an answer; then weaker ones may follow
         answered = likely.size and likely[0] >= calibration.threshold
         threshold = FOLLOWERS * calibration.threshold if answered else calibration.threshold
+    if moved is not None:
+        best = np.concatenate([moved, by_score[len(moved) :]])[: options.k]
 
     def hit(place: int) -> Hit:
         row = int(best[place])
@@ -319,6 +346,8 @@ def _ranked(
         explanation = {rule: float(value) for rule, value in zip(rules, addends[row], strict=True) if value}
         if repeats[row]:
             explanation[REPEATED] = -float(repeats[row])
+        if by_score[place] != row:
+            explanation[MOVED] = float(totals[by_score[place]] - totals[row])
         return Hit(
             chunk.path,
             chunk.start_line,
