@@ -200,7 +200,7 @@ class Project:
             globs=tuple(_listed(glob)),
             contents=frozenset() if content is None else frozenset({content}),
         )
-        return Options(k=k, filters=(bounds,), min_score=min_score, budget=budget)
+        return Options(k=k, filters=(bounds,), min_score=min_score, budget=budget, own_reader=True)
 
     def _question_like(self, code: str | Hit | Place) -> Question:
         if isinstance(code, str):
@@ -238,7 +238,8 @@ class Project:
     def _answer(self, question: Question, results: Results) -> Answer:
         words = question.words()
         hits = [Hit.of(self._workspace.describe(hit, words)) for hit in results.hits]
-        near = results.closest
+        near, stage = results.closest, results.stage
+        notes = [results.note, stage.failure if stage is not None else ""]
         return Answer(
             hits,
             question=question.text,
@@ -246,7 +247,7 @@ class Project:
             closest=None if near is None else Hit.of(self._workspace.describe(near, words)),
             coverage=results.indexed_share,
             seconds=results.took,
-            note=results.note,
+            note="; ".join(filter(None, notes)),
             did_you_mean=results.did_you_mean,
         )
 

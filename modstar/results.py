@@ -83,7 +83,7 @@ class Answer(Sequence[Hit]):
     closest: where nothing was good enough, what came closest, else None.
     coverage: the share of the known files that were indexed by then, 0 to 1.
     seconds: how long the search took, without bringing the index up to date.
-    note: a line on how the question was understood, "" for none.
+    note: a line on how the question was understood, or why your own reader gave no order; "" for none.
     did_you_mean: where nothing was found, the name that may have been meant, "" for none.
     """
 

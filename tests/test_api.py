@@ -15,6 +15,7 @@ import pytest
 
 import modstar
 from tests.cli.conftest import FILES, write_files
+from tests.reader_endpoint import completion, playing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -152,3 +153,16 @@ def test_importing_it_loads_neither_numpy_nor_a_model() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_users_own_reader_orders_or_a_note_says_why_not(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "what happens when sending a picture fails?"
+    with playing() as endpoint, modstar.open(shop) as project:
+        monkeypatch.setenv("MODSTAR_READER", endpoint.url)
+        before = project.search(question, min_score=0, k=30)
+        ordered = project.search(question, min_score=0, k=30, budget=60)
+        assert [hit.path for hit in ordered][1:3] == [hit.path for hit in before][:2] and not ordered.note
+        endpoint.answer = lambda request: completion("")
+        assert "no list of numbers" in project.search(question, min_score=0, budget=60).note

@@ -75,6 +75,7 @@ def _command(encoder: Encoder | None = None) -> int:
             raise failed[0]
         answers, found = _show(answers, arguments)
         _say_what_is_missing(answers, failed)
+        _say_who_ordered(answers, arguments.explain)
         if not found and not arguments.json and not any(one.results.note for one in answers):
             complain(PROGRAM, _why_nothing(answers))
         return FOUND if found else NOTHING
@@ -224,6 +225,7 @@ def _options(arguments: SimpleNamespace, scope: Scope) -> Options:
         filters=(bounds,),
         min_score=arguments.min_score,
         budget=0.0 if _is_shown_twice(arguments) else arguments.budget or 0.0,
+        own_reader=True,
         depth=arguments.exit,
     )
 
@@ -447,6 +449,14 @@ def _say_what_is_missing(answers: Sequence[Answered], failed: Sequence[ModstarEr
             complain(PROGRAM, f"{where}{share} of the files are indexed so far; ask again for the rest")
     for note in dict.fromkeys(one.results.note for one in answers if one.results.note):
         complain(PROGRAM, note)
+
+
+def _say_who_ordered(answers: Sequence[Answered], explain: bool) -> None:
+    """A line for a reader of the user's own that gave no order; when asked to explain, for one that did."""
+    stages = [one.results.stage for one in answers if one.results.stage is not None]
+    for note in dict.fromkeys(stage.note if explain else stage.failure for stage in stages):
+        if note:
+            complain(PROGRAM, note)
 
 
 def _why_nothing(answers: Sequence[Answered]) -> str:

@@ -263,6 +263,8 @@ class Tools:
                 )
             if results.note:
                 said.append(results.note)
+            if results.stage is not None and results.stage.failure:
+                said.append(results.stage.failure)
             found += _described(folder, results.hits, words)
             if results.did_you_mean:
                 hints.append(f"did you mean {results.did_you_mean}?")
@@ -379,7 +381,8 @@ def _ask(
     depths = workspace.read(lambda snapshot: workspace.status().depths, folder.recover)
     if not depths and folder.missing:
         return None
-    options = Options(k=k, filters=filters, depth=useful_exit(depths.items()), budget=budget)
+    depth = useful_exit(depths.items())
+    options = Options(k=k, filters=filters, depth=depth, budget=budget, own_reader=True)
     return workspace.ask(question, options, recover=folder.recover, cancelled=cancelled)
 
 

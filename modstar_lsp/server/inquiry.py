@@ -162,6 +162,7 @@ class Inquiry:
             depth=root.question_exit,
             min_score=self._min_score,
             budget=budget,
+            own_reader=True,
         )
         try:
             return root.ask(

@@ -199,7 +199,9 @@ class IndexReader:
             describer = Describer(
                 self._texts, self._uri, unsaved, self._documents.encoding, question.words(), snippet_lines
             )
-            return FolderAnswer(*describer.hits(results, view), results.note, results.did_you_mean)
+            said = [results.note, results.stage.note if results.stage is not None else ""]
+            message = "; ".join(filter(None, said))
+            return FolderAnswer(*describer.hits(results, view), message, results.did_you_mean)
 
         return workspace.read(answer, self._recover)
 
