@@ -204,6 +204,7 @@ class Search {
     const coverages = coverage === undefined ? this.server.status?.folders.map((folder) => folder.coverage) : [coverage];
     const known = coverages?.map(incomplete).find((text) => text !== undefined);
     if (known !== undefined) parts.push(known);
+    else if (this.answered?.complete && result?.message !== undefined && result.hits.length > 0) parts.push(result.message);
     this.pick.title = parts.join('  ·  ');
   }
 

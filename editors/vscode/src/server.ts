@@ -28,7 +28,7 @@ import {
   StatusRequest,
   TrustNotification,
 } from './protocol';
-import { serverSettings } from './settings';
+import { readerEnvironment, serverSettings } from './settings';
 
 /** A server that ends more often than this in so many minutes stays down until the user starts it. */
 const CRASHES_ENDURED = 4;
@@ -188,7 +188,7 @@ export class Server implements vscode.Disposable {
     const { command, foundBy } = this.program;
     const args = [...this.program.args, ...vscode.workspace.getConfiguration('modstar').get<string[]>('args', [])];
     this.log.info(`starting ${[command, ...args].join(' ')} (found by ${foundBy})`);
-    const options: ExecutableOptions = { cwd: safeFolder() };
+    const options: ExecutableOptions = { cwd: safeFolder(), env: { ...process.env, ...readerEnvironment() } };
     this.lastWords = '';
     const client = new QuietClient('modstar', 'modstar', { command, args, options }, this.clientOptions());
     this.client = client;
