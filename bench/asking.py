@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from bench import docstrings
 from evaluation.docstrings import Question as Docstring
-from evaluation.sets import FunctionQuery, load_functions, load_repos
+from evaluation.sets import FunctionQuery, FunctionSet, load_functions, load_repos
 from modstar_lsp.errors import QueryError
 from modstar_lsp.index import StoredChunk
-from modstar_lsp.search import Options
+from modstar_lsp.search import Hit, Options
 from modstar_lsp.search.query import Query
 from modstar_lsp.search.ranking import Candidates
 from modstar_lsp.search.search import gather
@@ -27,20 +27,28 @@ ASKED = "asked"
 ASKED_ROOT = "asked_root"
 # Ours: those of `train/data/questions` that are held out by repository.
 HELD_OUT = "held_out"
+ISSUES = "issues_python"
+# Whole issues, or their titles alone, for the functions that the fixes changed: see bench.issue_functions.
+ISSUE_FUNCTIONS = "issue_functions"
+ISSUE_TITLES = "issue_function_titles"
 # Sets whose answers are functions: judged by MRR over chunks, the others by nDCG over files.
-FUNCTION_SETS = (DOCSTRINGS, ASKED, ASKED_ROOT, HELD_OUT)
-REPO_SETS = ("repos", "issues_python", COMMITS)
+FUNCTION_SETS = (DOCSTRINGS, ASKED, ASKED_ROOT, HELD_OUT, ISSUE_FUNCTIONS, ISSUE_TITLES)
+REPO_SETS = ("repos", ISSUES, COMMITS)
 # What is asked when nothing else is said.
-SETS = ("repos", "issues_python", DOCSTRINGS, ASKED)
+SETS = ("repos", ISSUES, DOCSTRINGS, ASKED)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question in a tree. answers: how many places are right.  is_right: whether a chunk is (in) one."""
+    """A question in a tree. answers: how many places are right.  shown: those that a chunk shows or is in."""
 
     text: str
     answers: int
-    is_right: Callable[[StoredChunk], bool]
+    shown: Callable[[StoredChunk | Hit], frozenset[object]]
+
+    def is_right(self, chunk: StoredChunk | Hit) -> bool:
+        """Whether a chunk is (in) a right place."""
+        return bool(self.shown(chunk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,7 @@ class Sources:
                 yield Place(name, workspace.root.name, workspace, [_of_docstring(one) for one in asked])
             return
         if name in FUNCTION_SETS:
-            whole = name == ASKED_ROOT
-            found = load_functions(self.evaluation, ASKED if whole else name, self.trees, whole=whole)
+            found = self.functions(name)
             for repo, tree in found.trees.items():
                 with Workspace.open(tree, index_dir=folder, bundle=self.bundle) as workspace:
                     workspace.refresh()
@@ -96,23 +103,33 @@ class Sources:
                 ]
                 yield Place(name, repo, workspace, questions)
 
+    def functions(self, name: str) -> FunctionSet:
+        """The questions of one of FUNCTION_SETS but DOCSTRINGS. Raises SetError where it is not there."""
+        if name in (ISSUE_FUNCTIONS, ISSUE_TITLES):
+            asks = "text" if name == ISSUE_FUNCTIONS else "title"
+            return load_functions(self.evaluation, ISSUE_FUNCTIONS, self.trees / ISSUES, asks=asks)
+        whole = name == ASKED_ROOT
+        return load_functions(self.evaluation, ASKED if whole else name, self.trees, whole=whole)
+
 
 def _of_files(text: str, targets: frozenset[str]) -> Question:
-    return Question(text, len(targets), lambda chunk: chunk.path in targets)
+    return Question(text, len(targets), lambda chunk: targets & {chunk.path})
 
 
 def _of_function(asked: FunctionQuery) -> Question:
-    def shows(chunk: StoredChunk) -> bool:
-        return any(one.is_hit(chunk.path, chunk.start_line, chunk.end_line) for one in asked.answers)
+    def shown(chunk: StoredChunk | Hit) -> frozenset[object]:
+        at = chunk.path, chunk.start_line, chunk.end_line
+        return frozenset(one for one in asked.answers if one.is_hit(*at))
 
-    return Question(asked.text, len(asked.answers), shows)
+    return Question(asked.text, len(asked.answers), shown)
 
 
 def _of_docstring(asked: Docstring) -> Question:
-    def holds(chunk: StoredChunk) -> bool:
-        return chunk.path == asked.path and chunk.start_line <= asked.line <= chunk.end_line
+    def shown(chunk: StoredChunk | Hit) -> frozenset[object]:
+        holds = chunk.path == asked.path and chunk.start_line <= asked.line <= chunk.end_line
+        return frozenset({asked.line} if holds else ())
 
-    return Question(asked.text, 1, holds)
+    return Question(asked.text, 1, shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,7 @@ def ask(workspace: Workspace, question: Question, budget: int, into: Measured) -
     into.seconds.append(time.perf_counter() - begin)
     with workspace.snapshot() as snapshot:
         into.large.append(snapshot.n > LARGE)
-    right = (
-        rank
-        for rank, hit in enumerate(found.hits, 1)
-        if question.is_right(hit)  # type: ignore[arg-type]  # a hit has the place of its chunk
-    )
+    right = (rank for rank, hit in enumerate(found.hits, 1) if question.is_right(hit))
     into.ranks.append(1 / next(right, np.inf))
     into.read.append(found.stage.read if found.stage else 0)
     into.cut.append(bool(found.stage and found.stage.cut))

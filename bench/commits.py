@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.asking import COMMITS
+from bench.options import history
 from evaluation.record import progress
 from evaluation.sets import SetError
 from modstar_lsp.files.kinds import MAX_BYTES
@@ -99,19 +100,12 @@ def make_set(histories: dict[str, Path], out: Path, most: int) -> int:
     return len(rows)
 
 
-def _history(text: str) -> tuple[str, Path]:
-    name, _, path = text.partition("=")
-    if not (name and path and Path(path).is_dir()) or "/" in name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FOLDER with a folder that is there")
-    return name, Path(path)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the set; 2 when it cannot be made."""
     parser = argparse.ArgumentParser(
         "python -m bench.commits", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("histories", type=_history, nargs="+", metavar="NAME=GIT", help="repositories")
+    parser.add_argument("histories", type=history, nargs="+", metavar="NAME=GIT", help="repositories")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--questions", type=int, default=40, help="a repository (default %(default)s)")
     chosen = parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from modstar_lsp.encoder import Bundle
 
@@ -18,6 +19,14 @@ def numbers(text: str) -> tuple[int, ...]:
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them, for argparse."""
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def history(text: str) -> tuple[str, Path]:
+    """NAME=GIT, a repository's name and its history, for argparse."""
+    name, _, path = text.partition("=")
+    if not (name and path and Path(path).is_dir()) or "/" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FOLDER with a folder that is there")
+    return name, Path(path)
 
 
 def depths(asked: tuple[int, ...], bundle: Bundle) -> list[int]:

@@ -44,6 +44,9 @@ from bench.asking import (
     DOCSTRINGS,
     FUNCTION_SETS,
     HELD_OUT,
+    ISSUE_FUNCTIONS,
+    ISSUE_TITLES,
+    ISSUES,
     REPO_SETS,
     SETS,
     Answer,
@@ -87,11 +90,13 @@ ROUNDS = 3
 # docstring, by a question in plain words), a change's files.
 SHARE = {
     "repos": 0.3,
-    "issues_python": 0.1,
+    ISSUES: 0.1,
     DOCSTRINGS: 0.15,
     ASKED: 0.3,
     ASKED_ROOT: 0.15,
     HELD_OUT: 0.3,
+    ISSUE_FUNCTIONS: 0.1,
+    ISSUE_TITLES: 0.1,
     COMMITS: 0.1,
 }
 NO_MODEL = None  # in place of an exit

@@ -73,8 +73,8 @@ def load_flat(folder: Path, name: str) -> FlatSet:
     """Read one flat set."""
     at = folder / name
     queries, corpus, relevant = (
-        _json_lines(at / "queries.jsonl"),
-        _json_lines(at / "corpus.jsonl"),
+        json_lines(at / "queries.jsonl"),
+        json_lines(at / "corpus.jsonl"),
         _qrels(at / "qrels.tsv"),
     )
     queries = [query for query in queries if relevant.get(query["id"])]
@@ -118,7 +118,7 @@ def load_repos(folder: Path, name: str, trees: Path, only: Sequence[str] = ()) -
     queries: list[RepoQuery] = []
     missing: list[str] = []
     moved = 0
-    for row in _json_lines(at / "queries.jsonl"):
+    for row in json_lines(at / "queries.jsonl"):
         repo = row["repo"]
         if repo not in found or not relevant.get(row["id"]):
             continue
@@ -180,15 +180,18 @@ class FunctionSet:
     digests: dict[str, str]
 
 
-def load_functions(folder: Path, name: str, trees: Path, *, whole: bool = False) -> FunctionSet:
+def load_functions(
+    folder: Path, name: str, trees: Path, *, whole: bool = False, asks: str = "text"
+) -> FunctionSet:
     """Read a set of questions for functions; its trees are at `<trees>/<name>/<repo>` or `<trees>/<repo>`.
 
     What is searched is a repository's `benchmark_root` (told by repos.json in the set's folder, or in that of
-    the set `repos`), or with `whole` all of it: documentation and tests are in the way then.
+    the set `repos`), or with `whole` all of it: documentation and tests are in the way then. asks: what of a
+    row is the question.
     Raises SetError when the set or all its trees are missing.
     """
     at = folder / name
-    rows = _json_lines(at / "queries.jsonl")
+    rows = json_lines(at / "queries.jsonl")
     about = next((path for path in (at, folder / "repos") if (path / "repos.json").is_file()), None)
     told = json.loads((about / "repos.json").read_text("utf-8")) if about is not None else []
     roots = {row["name"]: (row.get("benchmark_root") or "").strip("/") for row in told}
@@ -211,7 +214,7 @@ def load_functions(folder: Path, name: str, trees: Path, *, whole: bool = False)
         FunctionQuery(
             row["id"],
             row["repo"],
-            row["text"],
+            row[asks],
             row.get("category", ""),
             tuple(function(row["repo"], answer) for answer in row["answers"]),
         )
@@ -221,7 +224,8 @@ def load_functions(folder: Path, name: str, trees: Path, *, whole: bool = False)
     return FunctionSet(name, queries, found, _digests(at, ("queries.jsonl",)))
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of a set. Raises SetError where it is missing or broken."""
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except FileNotFoundError:
