@@ -14,6 +14,11 @@ from modstar_lsp.index.words.terms import asked_terms, bare_name
 # Words beyond this many add time and no meaning: a pasted stack trace is searched by its beginning.
 MAX_WORDS = 256
 
+# A question of several lines and more words than these is a pasted text, such as a whole issue.
+PASTED_WORDS = 60
+# A first line of fewer words is a greeting or a label, and says too little.
+HEADLINE_WORDS = 3
+
 # Function words of English questions. They stay in the postings (code uses `for`, `in`, `not` as words
 # too) but a sentence is not searched for them.
 STOP_WORDS = frozenset(
@@ -61,6 +66,18 @@ def analyse(text: str) -> Query:
     compounds = [part.strip("_").lower() for part in parts]
     spoken = () if typed == text else tuple(dict.fromkeys(asked_terms(typed)[:MAX_WORDS]))
     return Query(text, tuple(words), tuple(dict.fromkeys([*kept, *compounds])), names, is_name, spoken)
+
+
+def headline(text: str) -> str:
+    """The first line of a pasted text, "" where it says too little or the question is no such text.
+
+    A line that ends in a colon introduces something: a traceback, a block of code.
+    """
+    first, _, rest = text.strip().partition("\n")
+    first = first.strip()
+    pasted = rest and len(text.split()) > PASTED_WORDS
+    says = len(split_words(first)) >= HEADLINE_WORDS and not first.endswith(":")
+    return first if pasted and says else ""
 
 
 def looks_like_name(token: str) -> bool:

@@ -12,6 +12,7 @@ from modstar_lsp.search import Options
 from modstar_lsp.search.candidates import DENSE_CANDIDATES, FILE_CANDIDATES, LEXICAL_CANDIDATES, RARE
 from modstar_lsp.search.lexical import weighted_forms
 from modstar_lsp.search.query import analyse, name_parts
+from modstar_lsp.search.search import question_vector
 from modstar_lsp.stores.view import FoundView
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def candidates(
             words[form] = max(weight, words.get(form, 0.0))
     files = store.worded("files", scope, words, _SPARE * FILE_CANDIDATES)
     paths = list(dict.fromkeys(one.path for one in files))
-    vector = encoder.encode([text], options.depth or 0, "query")[0]
+    vector = question_vector(encoder, text, options.depth or 0)
     parts = [part for name in query.names for part in name_parts(name)]
     wholes = list(dict.fromkeys(part.strip("_").lower() for part in parts))
     defining = list(dict.fromkeys(DEFINES + part.lower() for part in parts))
