@@ -83,22 +83,25 @@ def check_bundle(folder: Path) -> str:
 
 
 def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
-    have = list(checkpoint.model.depths)
+    have = checkpoint.depths
     depths = have if wanted is None else sorted(set(wanted))
     missing = [depth for depth in depths if depth not in have]
     if missing:
         raise ExportError(f"{checkpoint.folder} has no exit {missing[0]}; it has {', '.join(map(str, have))}")
     if len(depths) > 1 and not checkpoint.config.training.get("shared_space", True):
+        best = checkpoint.config.training.get("best_exit")
+        choice = f"--exits {best}, the best by its card" if best in depths else f"--exits {depths[-1]}"
         raise ExportError(
-            f"{checkpoint.folder}: each exit has a space of its own; choose one, e.g. --exits {depths[-1]}, "
+            f"{checkpoint.folder}: each exit has a space of its own; choose one, e.g. {choice}, "
             "or wrap it with --one-space"
         )
-    if not checkpoint.has_exit0:
+    if checkpoint.exit0 is None:
         return depths
     if 0 not in depths:
         raise ExportError("a bundle needs exit 0: the first answer comes from it")
-    if checkpoint.config.exit0_tf not in TF_WEIGHTS:
-        raise ExportError(f"the runtime does not know exit 0's tf weight {checkpoint.config.exit0_tf!r}")
+    tf = checkpoint.exit0.config.exit0_tf
+    if tf not in TF_WEIGHTS:
+        raise ExportError(f"the runtime does not know exit 0's tf weight {tf!r}")
     return depths
 
 
@@ -114,17 +117,8 @@ def _write_parts(
     config = checkpoint.config
     tokenizer = json.loads(checkpoint.tokenizer_json)
     (folder / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), "utf-8")
-    if checkpoint.has_exit0:
-        pieces = vocabulary_of(tokenizer, config.vocab_size)
-        static = write_static(
-            folder,
-            checkpoint.model.fold_exit0().numpy()[: len(pieces)],
-            pieces,
-            config.exit0_tf,
-            tokenizer["model"]["max_input_chars_per_word"],
-        )
-    else:
-        static = write_no_static(folder, config.dimension)
+    exit0 = checkpoint.exit0
+    static = _write_exit0(exit0, folder) if exit0 else write_no_static(folder, config.dimension)
     exits = [{"depth": 0, "dimension": config.dimension, "precision": "int8", "file": static["table"]}]
     gpu = None
     if deeper := [depth for depth in depths if depth]:
@@ -149,10 +143,24 @@ def _write_parts(
         "provenance": {
             "checkpoint": checkpoint.folder.resolve().name,
             "checkpoint_sha256": checkpoint.digest,
+            **({"exit0_sha256": checkpoint.words.digest} if checkpoint.words else {}),
             "training": config.training,
         },
         "validation": {},
     }
+
+
+def _write_exit0(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Write the table and the vocabulary of exit 0; the manifest's `static` section."""
+    tokenizer = json.loads(checkpoint.tokenizer_json)
+    pieces = vocabulary_of(tokenizer, checkpoint.config.vocab_size)
+    return write_static(
+        folder,
+        checkpoint.model.fold_exit0().numpy()[: len(pieces)],
+        pieces,
+        checkpoint.config.exit0_tf,
+        tokenizer["model"]["max_input_chars_per_word"],
+    )
 
 
 def _validate(
@@ -167,7 +175,7 @@ def _validate(
     """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails."""
     bundle = open_bundle(folder)
     bag = Encoder(bundle, dimension=bundle.dimension).encode
-    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), bag)] if checkpoint.has_exit0 else []
+    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), bag)] if checkpoint.exit0 else []
     if bundle.exits[1:]:
         from modstar_lsp.encoder.graph import GraphExit
 
@@ -178,7 +186,7 @@ def _validate(
         candidates += [(str(one.depth), one, encoder(one)) for one in bundle.exits[1:]]
         if bundle.gpu is not None:
             candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, encoder(bundle.gpu)))
-    if not checkpoint.has_exit0:
+    if checkpoint.exit0 is None:
         report(
             "exit 0: none in this checkpoint; until it has deepened an index is searched by its words alone"
         )

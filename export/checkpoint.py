@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from tokenizers import Tokenizer
 
 from export.errors import ExportError
-from model.config import ModularStarConfig
+from model.config import EXIT0_FOLDER, ModularStarConfig
 from model.encoder import ModularStarEncoder
 from model.tokenizer import of_words
 
@@ -23,20 +23,30 @@ WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded model, ready to be exported."""
+    """A loaded model, ready to be exported.
+
+    words: exit 0 as a checkpoint of its own, for a model that reads other pieces than words.
+    """
 
     folder: Path
     model: ModularStarEncoder
     tokenizer_json: str
     digest: str  # of the weights
+    words: Checkpoint | None = None
 
     @property
     def config(self) -> ModularStarConfig:
         return cast(ModularStarConfig, self.model.config)
 
     @property
-    def has_exit0(self) -> bool:
-        return 0 in self.config.exit_layers
+    def exit0(self) -> Checkpoint | None:
+        """The checkpoint that holds exit 0: this one, the one in its folder, or none."""
+        return self if 0 in self.config.exit_layers else self.words
+
+    @property
+    def depths(self) -> list[int]:
+        """The exits, shallowest first."""
+        return [*([0] if self.words else []), *self.model.depths]
 
     def word_tokenizer(self) -> Tokenizer:
         """The tokenizer as exit 0 hears it: its pieces, of the words that all of modstar shares."""
@@ -55,6 +65,19 @@ class Checkpoint:
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Load the checkpoint in `folder`; ExportError in one line when it is none of ours."""
+    found = _load(folder)
+    if 0 in found.config.exit_layers or not (folder / EXIT0_FOLDER).is_dir():
+        return found
+    words = _load(folder / EXIT0_FOLDER)
+    if words.model.depths != [0] or words.config.dimension != found.config.dimension:
+        raise ExportError(
+            f"{words.folder} is no exit 0 for {folder}: it has exits {words.model.depths} of dimension "
+            f"{words.config.dimension}, where 0 of dimension {found.config.dimension} is needed"
+        )
+    return replace(found, words=words)
+
+
+def _load(folder: Path) -> Checkpoint:
     if not folder.is_dir():
         raise ExportError(f"no checkpoint folder at {folder}")
     for name in (CONFIG, WEIGHTS, TOKENIZER):

@@ -111,9 +111,10 @@ def torch_encoder(checkpoint: Checkpoint, depth: int, max_tokens: int) -> Encode
     torch.set_num_threads(
         1
     )  # one short text at a time: with a neighbour on the cores two threads took thirty times as long
-    module = checkpoint.model.truncated(depth).eval()
+    source = checkpoint if depth else checkpoint.exit0 or checkpoint
+    module = source.model.truncated(depth).eval()
     # Exit 0 reads the whole text.
-    tokenizer = checkpoint.tokenizer(max_tokens) if depth else checkpoint.word_tokenizer()
+    tokenizer = source.tokenizer(max_tokens) if depth else source.word_tokenizer()
     bag = torch_encoder(checkpoint, 0, max_tokens) if depth and checkpoint.config.residual else None
 
     @torch.inference_mode()

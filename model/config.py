@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PretrainedConfig
 
+# In a checkpoint's folder: one of exit 0 alone, for an encoder whose tokenizer has no words.
+EXIT0_FOLDER = "exit0"
+
 
 class ModularStarConfig(PretrainedConfig):
     """Shape of the encoder, its exits, and how it was made (`training`: free-form record)."""

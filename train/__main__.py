@@ -243,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
         "--one-space",
         action="store_true",
         help="lay a published ModularStarEncoder's exits, which have a space each, where its deepest is, and "
-        "measure what that costs: an index can then deepen from exit to exit",
+        "measure what that costs: an index can then deepen from exit to exit; an exit 0 is fitted to it",
     )
 
     one = stage("plan", "what a configuration costs")

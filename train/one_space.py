@@ -3,7 +3,10 @@
 Each of them has a projection and so a space of its own, and an index can be built with one only. Here the
 projections of the earlier exits are laid, by ridge regression, where the deepest exit puts the same texts:
 then an index can deepen exit by exit, and a question asked at one be compared with code embedded at another.
-What that costs each exit is measured on texts that were kept apart; who loses too much keeps the exit alone.
+What that costs each exit is measured on texts that were kept apart (though a chunk that holds such a function
+may be among those fitted on); who loses too much keeps the exit alone.
+They have no exit 0 either: one is fitted (`word_table.py`), and left out where search by words is better off
+without it.
 """
 
 from __future__ import annotations
@@ -12,19 +15,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from evaluation.bm25 import PlainBM25
+from evaluation.scoring import Scores, fused
 from model.encoder import ModularStarEncoder
 from modstar_lsp.files import Unreadable, read_source, walk
 from train.align import lay_exits, pooled_states
 from train.data.functions import definitions, parsed_language
 from train.data.prose import first_paragraph
 from train.encoding import Text
-from train.evaluate import mrr_of_pairs
+from train.evaluate import CUT
 from train.pretrained import PretrainedError
+from train.word_table import WordTable, fit_word_table
 
 # Read of a text, its instruction included; texts looked at of each kind, some minutes a billion parameters.
 LONGEST = 160
@@ -59,14 +66,57 @@ class Loss:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class BesideWords:
+    """Whether exit 0 is worth having, on the same kept-apart comments: MRR@10 of search by words and by both.
+
+    words: BM25. both: exit 0 and BM25. exit0, among_deepest: as `Loss.own` and `Loss.among_deepest`.
+    All None without FEWEST comments.
+    """
+
+    cosine: float
+    exit0: float | None
+    among_deepest: float | None
+    words: float | None
+    both: float | None
+
+    @property
+    def helps(self) -> bool:
+        """Whether search by words is no worse with exit 0 than without."""
+        return self.words is not None and self.both is not None and self.both >= self.words
+
+    def line(self) -> str:
+        """For the user."""
+        if self.words is None:
+            return "exit 0: left out; too few comments to tell whether it helps the search by words"
+        found = (
+            f"comments find their functions, MRR@10 {self.exit0:.3f}, {self.among_deepest:.3f} among "
+            f"functions at the deepest exit; by their words (BM25) {self.words:.3f}, by both {self.both:.3f}"
+        )
+        return f"exit 0: {found}" if self.helps else f"exit 0: left out, words do better without it; {found}"
+
+
+@dataclass(frozen=True, slots=True)
+class OneSpace:
+    """What `lay_in_one_space` made and measured. exit0: None where it does not help."""
+
+    losses: dict[int, Loss]
+    beside_words: BesideWords
+    exit0: WordTable | None
+
+    def lines(self) -> list[str]:
+        """For the user, an exit a line."""
+        return [self.beside_words.line(), *(loss.line(depth) for depth, loss in self.losses.items())]
+
+
 def lay_in_one_space(
     model: ModularStarEncoder,
     tokenizer: Tokenizer,
     chunks: Sequence[str],
     questions: Sequence[tuple[str, str]],
     prompts: Mapping[str, str],
-) -> dict[int, Loss]:
-    """Lay all earlier exits where the deepest is, and measure: {depth: its loss}, the deepest's too.
+) -> OneSpace:
+    """Lay all earlier exits where the deepest is, fit an exit 0 to it, and measure each, the deepest too.
 
     chunks: code as it is indexed. questions: (comment, its function). prompts: what goes before a text in
     the role "code" or "query". Sets `training` of the configuration: one space, and what it costs.
@@ -75,8 +125,10 @@ def lay_in_one_space(
     if len(model.depths) < 2:
         raise PretrainedError("one exit alone is one space already")
     asked, functions = [one for one, _ in questions], [code for _, code in questions]
-    texts: list[Text] = [(prompts["query"], one) for one in asked]
-    texts += [(prompts["code"], one) for one in (*functions, *chunks)]
+    words = [*asked, *functions, *chunks]
+    texts: list[Text] = [
+        (prompts["query" if row < len(asked) else "code"], one) for row, one in enumerate(words)
+    ]
     apart = torch.tensor([_apart(row, len(asked), len(texts)) for row in range(len(texts))])
     if int((~apart).sum()) < 2:
         raise PretrainedError("no sources to fit the exits on; give --sources a folder of code")
@@ -85,12 +137,16 @@ def lay_in_one_space(
     before = _rows(model, pooled)
     lay_exits(model, {depth: rows[~apart] for depth, rows in pooled.items()}, model.depths[:-1])
     after = _rows(model, pooled)
-    found = {depth: _loss(before[depth], after[depth], after, apart, len(asked)) for depth in model.depths}
+    losses = {depth: _loss(before[depth], after[depth], after, apart, len(asked)) for depth in model.depths}
+    fitted_on = [one for one, aside in zip(words, apart.tolist(), strict=True) if not aside]
+    exit0 = fit_word_table(tokenizer, model.embed_tokens.weight, fitted_on, after[model.depths[-1]][~apart])
+    beside_words = _beside_words(torch.from_numpy(exit0.rows(words)), after, words, apart, len(asked))
     model.config.training |= {
         "shared_space": True,
-        "one_space": {str(depth): asdict(loss) for depth, loss in found.items()},
+        "one_space": {str(depth): asdict(loss) for depth, loss in losses.items()},
+        "exit0": asdict(beside_words),
     }
-    return found
+    return OneSpace(losses, beside_words, exit0 if beside_words.helps else None)
 
 
 def documented(folder: Path, most: int = MOST_TEXTS) -> Iterator[tuple[str, str]]:
@@ -122,12 +178,44 @@ def _rows(model: ModularStarEncoder, pooled: Mapping[int, Tensor]) -> dict[int, 
 
 def _loss(before: Tensor, after: Tensor, rows: Mapping[int, Tensor], apart: Tensor, questions: int) -> Loss:
     deepest = rows[max(rows)]
-    cosine = float((after[apart] * deepest[apart]).sum(dim=1).mean())
+    cosine = _cosine(after, deepest, apart)
     kept = apart[:questions].nonzero()[:, 0]
     if len(kept) < FEWEST:
-        return Loss(round(cosine, 4), None, None, None)
+        return Loss(cosine, None, None, None)
+    asking, held = kept, kept + questions
+    return Loss(
+        cosine,
+        _mrr((before[asking] @ before[held].T).numpy()),
+        _mrr((after[asking] @ after[held].T).numpy()),
+        _mrr((after[asking] @ deepest[held].T).numpy()),
+    )
 
-    def mrr(asking: Tensor, held: Tensor) -> float:
-        return round(mrr_of_pairs(asking[kept].numpy(), held[kept + questions].numpy()), 4)
 
-    return Loss(round(cosine, 4), mrr(before, before), mrr(after, after), mrr(after, deepest))
+def _beside_words(
+    exit0: Tensor, rows: Mapping[int, Tensor], texts: Sequence[str], apart: Tensor, questions: int
+) -> BesideWords:
+    cosine = _cosine(exit0, rows[max(rows)], apart)
+    kept = apart[:questions].nonzero()[:, 0]
+    if len(kept) < FEWEST:
+        return BesideWords(cosine, None, None, None, None)
+    asking, held = kept, kept + questions
+    lexical = PlainBM25(texts[row] for row in held.tolist()).matrix([texts[row] for row in asking.tolist()])
+    found = (exit0[asking] @ exit0[held].T).numpy()
+    return BesideWords(
+        cosine,
+        _mrr(found),
+        _mrr((exit0[asking] @ rows[max(rows)][held].T).numpy()),
+        _mrr(lexical),
+        _mrr(fused(found, lexical)),
+    )
+
+
+def _cosine(found: Tensor, deepest: Tensor, apart: Tensor) -> float:
+    return round(float((found[apart] * deepest[apart]).sum(dim=1).mean()), 4)
+
+
+def _mrr(scores: Scores) -> float:
+    """MRR@10 of questions asking for the function of the same place; equal scores share their ranks."""
+    wanted = scores.diagonal()[:, None]
+    ranks = (scores > wanted).sum(axis=1) + ((scores == wanted).sum(axis=1) + 1) / 2
+    return round(float(np.where(ranks <= CUT, 1.0 / ranks, 0.0).mean()), 4)

@@ -18,16 +18,18 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from model.config import EXIT0_FOLDER
 from model.encoder import ModularStarEncoder
-from model.tokenizer import of_words
+from model.tokenizer import as_transformers, of_words
 from modstar_lsp.chunking import chunk_file, embedded_text
 from modstar_lsp.files import Unreadable, read_source, walk
 from train.align import lay_exits, pooled_states, ridge
 from train.bags import make_bags, pool
 from train.one_space import documented, lay_in_one_space
 from train.pretrained import FAMILIES, PretrainedError, load_bert, load_fast_tokenizer, read_config_json
-from train.published import MODEL_TYPE, load_published
+from train.published import CARD_MRR, MODEL_TYPE, load_published
 from train.teacher import SMOOTH
+from train.word_table import WordTable
 
 PACKAGE = Path(__file__).resolve().parent.parent / "modstar_lsp"
 # Texts that the early exits are fitted on: four a column and more, some minutes on a CPU.
@@ -48,13 +50,16 @@ def wrap(
     exits: None for 0 (if the tokenizer has WordPieces) and every third of the depth; a published one has its
     own. sources: a folder of code like that to be searched (None: this project's). prompts: what goes before
     a text in the role "code" or "query" (None: as sentence-transformers notes them). one_space: lay the exits
-    of a published one into the space of its deepest, see `one_space.py`. PretrainedError in one line when the
-    encoder is none of these or `out` is taken; nothing is left behind then.
+    of a published one into the space of its deepest and fit an exit 0 to it, kept in `exit0` below `out` if
+    it helps, see `one_space.py`. PretrainedError in one line when the encoder is none of these or `out` is
+    taken; nothing is left behind then. Memory at its peak: the encoder in float32, 4 bytes a parameter (4.2
+    GB for the published billion), and up to 2 GB more for states and, with one_space, vectors and the table.
     """
     if out.exists():
         raise PretrainedError(f"{out} exists already; nothing is written over")
     kind = read_config_json(folder).get("model_type")
     lines: list[str] = []
+    exit0: WordTable | None = None
     if kind == MODEL_TYPE:
         if exits is not None:
             raise PretrainedError(
@@ -63,8 +68,8 @@ def wrap(
         model, tokenizer = load_published(folder)
         if one_space:
             chunks, asked = list(source_texts(sources or PACKAGE)), list(documented(sources or PACKAGE))
-            told = lay_in_one_space(model, tokenizer, chunks, asked, model.config.training["prompts"])
-            lines = [loss.line(depth) for depth, loss in told.items()]
+            laid = lay_in_one_space(model, tokenizer, chunks, asked, model.config.training["prompts"])
+            exit0, lines = laid.exit0, laid.lines()
     elif one_space:
         raise PretrainedError(f"{folder}: the exits of a {kind!r} are laid in one space anyway")
     elif kind in FAMILIES:
@@ -77,8 +82,15 @@ def wrap(
         raise PretrainedError(f"{folder}: a {kind!r}; what can be wrapped is one of {known}")
     if prompts is not None:
         model.config.training["prompts"] = dict(prompts)
-    _save(model, tokenizer, folder, out)
-    lines.append(f"{out}: exits {', '.join(map(str, model.depths))}, dimension {model.config.dimension}")
+    _save(model, tokenizer, exit0, folder, out)
+    depths = [*([0] if exit0 else []), *model.depths]
+    if best := model.config.training.get("best_exit"):
+        figures = ", ".join(f"{depth} {mrr}" for depth, mrr in CARD_MRR.items())
+        lines.append(
+            f"by its card exit {best} answers best, not the deepest (MRR, each in its own space: {figures}); "
+            "export's --exits chooses"
+        )
+    lines.append(f"{out}: exits {', '.join(map(str, depths))}, dimension {model.config.dimension}")
     return "\n".join(lines)
 
 
@@ -129,7 +141,9 @@ def _prompts(folder: Path) -> dict[str, str]:
     return {"query": prompts.get("query", ""), "code": prompts.get("document", prompts.get("passage", ""))}
 
 
-def _save(model: ModularStarEncoder, tokenizer: Tokenizer, folder: Path, out: Path) -> None:
+def _save(
+    model: ModularStarEncoder, tokenizer: Tokenizer, exit0: WordTable | None, folder: Path, out: Path
+) -> None:
     specials = load_fast_tokenizer(folder).special_tokens_map
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -141,6 +155,10 @@ def _save(model: ModularStarEncoder, tokenizer: Tokenizer, folder: Path, out: Pa
             model_input_names=["input_ids", "attention_mask"],
             **{role: token for role, token in specials.items() if isinstance(token, str)},
         ).save_pretrained(beside)
+        if exit0:
+            exit0.model.save_pretrained(beside / EXIT0_FOLDER)
+            words = as_transformers(exit0.tokenizer, model.config.max_position_embeddings)
+            words.save_pretrained(beside / EXIT0_FOLDER)
         beside.chmod(0o755)
         beside.rename(out)
     except BaseException:

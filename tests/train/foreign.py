@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def bert_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def bpe_tokenizer(specials: list[str]) -> Tokenizer:
+def bpe_tokenizer(specials: list[str], texts: Sequence[str] = CORPUS) -> Tokenizer:
     """Byte-level BPE as StarCoder2 has it, specials first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -56,7 +57,7 @@ def bpe_tokenizer(specials: list[str]) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=340, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
