@@ -36,6 +36,15 @@ class _Difference(NamedTuple):
     removed: list[str]
 
 
+class _Done(NamedTuple):
+    """What an update did. added, changed, removed: files that are searched now, still, or no more."""
+
+    added: int
+    changed: int
+    removed: int
+    complete: bool
+
+
 def refresh(
     database: Database,
     root: Path,
@@ -78,12 +87,10 @@ def refresh(
                 borrowed = BorrowedVectors(borrow_from, encoder.bundle.digest, database.dimension)
                 try:
                     writer = Writer(connection, database.dimension, known, borrowed)
-                    added = sum(job.path not in known for job in difference.jobs)
-                    changed, complete = _update(writer, pool, difference, progress, cancelled)
+                    done = _update(writer, pool, difference, progress, cancelled)
                 finally:
                     borrowed.close()
-    removed = len(difference.removed)
-    return _report(walk, unstorable, writer.known, begin, added, changed, removed, complete)
+    return _report(walk, unstorable, writer.known, begin, *done)
 
 
 def _weight(job: Job) -> int:
@@ -104,18 +111,23 @@ def _update(
     difference: _Difference,
     progress: OnProgress | None,
     cancelled: Cancelled | None,
-) -> tuple[int, bool]:
-    """(files that had changed, whether all was done)."""
+) -> _Done:
+    searched = {path for path, file in writer.known.items() if not file.skipped}
+    nothing_yet = not writer.known
     writer.remove(difference.removed)
-    total, done, changed = len(difference.jobs), 0, 0
+    total, done = len(difference.jobs), 0
     volume, read = sum(map(_weight, difference.jobs)), 0
-    known = set(writer.known)
+    added, changed = 0, 0
+    removed = len(searched.intersection(difference.removed))
     begin = time.perf_counter()
-    nothing_yet = not known
     complete = True
     for analysis in pool.run(writer.is_known):
         writer.add(analysis)
-        changed += sum(file.chunks is not None and file.job.path in known for file in analysis.files)
+        for file in analysis.files:
+            before = file.job.path in searched
+            added += not before and not file.reason
+            changed += before and not file.reason and file.chunks is not None
+            removed += before and bool(file.reason)
         done += len(analysis.files)
         if progress is not None and analysis.files:
             read += sum(_weight(file.job) for file in analysis.files)
@@ -129,7 +141,7 @@ def _update(
             writer.commit(last=False, unread=total - done)
             nothing_yet = False
     writer.commit(last=True, unread=total - done)
-    return changed, complete
+    return _Done(added, changed, removed, complete)
 
 
 def _storable(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]:
