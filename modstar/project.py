@@ -265,7 +265,7 @@ class Watch:
         self.is_fresh = True
         self._project = project
         self._on_change = on_change
-        self._watcher: Watcher = Watcher(project.root, self._refresh)
+        self._watcher: Watcher = Watcher(project.root, self._refresh, bounds=project._workspace.bounds)
         self._watcher.start()
         self._refresh(set())  # for what was saved since the last look
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import modstar
+from modstar_lsp.workspace import Workspace
 from tests.cli.conftest import FILES, write_files
 from tests.reader_endpoint import completion, playing
 
@@ -78,6 +79,17 @@ def test_what_is_saved_while_a_project_is_watched_is_found(shop: Path) -> None:
     with modstar.open(shop) as project:
         project.watch().close()
         project.watch().close()
+
+
+def test_what_was_let_into_a_project_is_watched(shop: Path) -> None:
+    write_files(shop, {"coupon.rules": "first rule\n"})
+    with Workspace.open(shop) as workspace:
+        workspace.refresh(include=["*.rules"])
+    indexed = threading.Event()
+    with modstar.open(shop) as project, project.watch(lambda report: indexed.set()):
+        write_files(shop, {"coupon.rules": "redeem a coupon once\n"})
+        assert indexed.wait(60)
+        assert project.search("redeem a coupon once")[0].path == "coupon.rules"
 
 
 def test_a_folder_of_a_project_is_searched_in_its_index(shop: Path) -> None:

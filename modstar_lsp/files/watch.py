@@ -133,7 +133,7 @@ class Watcher:
         # A folder made between the walk and its parent's watch is found by the next walk.
         while len(self._folders) != known:
             known = len(self._folders)
-            found = self._walk()
+            found = self._walk(_no_bounds())
             watches = {}
             for folder in ("", *(found.folders if found is not None else ())):
                 try:
@@ -169,14 +169,14 @@ class Watcher:
 
     def _poll_from_now(self, error: OSError) -> None:
         self.polling = True
-        self._seen = self._walk()
+        self._seen = self._walk(self.bounds())
         limit = "; fs.inotify.max_user_watches is the limit" if inotify.is_available() else ""
         reason = f"not all folders can be watched ({error.strerror})"
         self._say(f"{self.root}: {reason}: looking at them every {POLL_SECONDS:.0f} s instead{limit}")
 
-    def _walk(self) -> Walk | None:
+    def _walk(self, bounds: Mapping[str, Any]) -> Walk | None:
         try:
-            return walk(self.root, **_no_bounds())
+            return walk(self.root, **bounds)
         except WorkspaceError:
             return None
 
@@ -229,7 +229,7 @@ class Watcher:
 
     def _differences(self) -> set[str]:
         """What changed since the last look, and the look that is the last one now."""
-        before, now = self._seen, self._walk()
+        before, now = self._seen, self._walk(self.bounds())
         if now is None or before is None:
             self._seen = now
             return {EVERYTHING} if now is not before else set()

@@ -138,6 +138,22 @@ def test_polling_takes_over_when_the_system_can_watch_no_more(
 
 
 @linux
+def test_polling_sees_what_the_bounds_let_in(
+    plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(inotify.Inotify, "add", full)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    folder = plant({"a.py": "", "drawing.svg": "<svg/>"})
+    bounds = {"include": ["*.svg"], "max_bytes": 100}
+    with Watcher(folder, heard, delay=0.1, bounds=lambda: bounds):
+        (folder / "drawing.svg").write_text("<svg><g/></svg>")
+        assert heard.wait(lambda: "drawing.svg" in heard.paths)
+
+
+@linux
 def test_polling_takes_over_when_the_watches_run_out_later(
     plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
