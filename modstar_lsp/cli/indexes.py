@@ -97,9 +97,9 @@ def _line(known: KnownIndex) -> str:
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(known.used))
     where = clean(str(known.root if known.state != "unknown" else known.folder))
     state = {"there": "", "gone": "  (gone)", "unknown": "  (an index that does not say whose)"}[known.state]
-    return (
-        f"{used}  {indexing.count(known.files, 'file'):>14}  {indexing.size(known.bytes):>8}  {where}{state}"
-    )
+    models = f"  ({known.models} models)" if known.models > 1 else ""
+    files = indexing.count(known.files, "file")
+    return f"{used}  {files:>14}  {indexing.size(known.bytes):>8}  {where}{state}{models}"
 
 
 def _encoded(known: KnownIndex) -> dict[str, Any]:
@@ -108,6 +108,7 @@ def _encoded(known: KnownIndex) -> dict[str, Any]:
         "index": str(known.folder),
         "state": known.state,
         "files": known.files,
+        "models": known.models,
         "bytes": known.bytes,
         "used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(known.used)),
     }

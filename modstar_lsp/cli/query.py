@@ -130,7 +130,10 @@ def _every_scope(arguments: SimpleNamespace) -> Sequence[Scope]:
     from modstar_lsp.index.store.inventory import known_indexes
     from modstar_lsp.workspace.scope import Scope, united
 
-    there = [known for known in known_indexes(arguments.index_dir) if known.state == "there"]
+    known = known_indexes(arguments.index_dir)
+    there = [one for one in known if one.state == "there"]
+    if unknown := sum(one.state == "unknown" for one in known):
+        complain(PROGRAM, f"{unknown:,} of the indexes cannot be read: not searched (see modstar indexes)")
     if not there:
         raise WorkspaceError("there is no index yet: search or index a project first")
     return united(Scope(known.root) for known in there)

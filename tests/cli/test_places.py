@@ -146,6 +146,17 @@ def test_all_searches_every_folder_that_has_an_index(shell: Shell, two: Path, tm
     assert "gone" not in answer.out + answer.err
 
 
+def test_all_says_that_an_index_cannot_be_read(shell: Shell, two: Path, tmp_path: Path) -> None:
+    assert shell.index().status == shell.index(str(two)).status == 0
+    (database,) = (tmp_path / "cache/modstar").glob("store-*/index-*.sqlite")
+    database.write_bytes(b"no database")
+    answer = shell.query("tax", "--all")
+    assert answer.status == 0
+    assert (
+        answer.err == "modstar-query: 1 of the indexes cannot be read: not searched (see modstar indexes)\n"
+    )
+
+
 def test_fifty_projects_are_searched_together(shell: Shell, tmp_path: Path) -> None:
     for number in range(50):
         write_files(

@@ -24,12 +24,17 @@ _PATTERNS = (f"{_DATABASES}*", "graph-*.bin*", DEEPEN_LOCK, WRITER_LOCK)
 
 
 class KnownIndex(NamedTuple):
-    """An index on disk. folder: its own.  root: of the sources.  used: seconds since 1970 of the last use."""
+    """The index of a workspace on disk, of each model that was used there.
+
+    folder: its own.  root: of the sources.  files: that the one written last holds.  models: of how many
+    there is one.  bytes: of all together.  used: seconds since 1970 of the last use.
+    """
 
     folder: Path
     root: Path
     state: State
     files: int
+    models: int
     bytes: int
     used: float
 
@@ -70,15 +75,21 @@ def _described(folder: Path) -> KnownIndex:
     for file in folder.iterdir():
         with suppress(OSError):
             size += file.lstat().st_size
-    # Of several models' the one that was written last.
-    newest = max(folder.glob(_DATABASES), key=lambda file: (format_of(file.name), file.stat().st_mtime_ns))
-    root, files = _contents(newest)
+    newest_first = sorted(folder.glob(_DATABASES), key=_written, reverse=True)
+    # A damaged one does not hide what the others say.
+    told = (_contents(file) for file in newest_first)
+    root, files = next((one for one in told if one[0]), ("", 0))
+    models = sum(format_of(file.name) == format_of(newest_first[0].name) for file in newest_first)
     with suppress(OSError):  # looking is no use, and SQLite makes and removes files when it looks
         os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     state: State = "unknown"
     if root and index_folder(Path(root), folder.parent).name == folder.name:
         state = "gone" if _is_gone(root) else "there"
-    return KnownIndex(folder, Path(root), state, files, size, before.st_mtime)
+    return KnownIndex(folder, Path(root), state, files, models, size, before.st_mtime)
+
+
+def _written(file: Path) -> tuple[int, int]:
+    return format_of(file.name), file.stat().st_mtime_ns
 
 
 def _contents(file: Path) -> tuple[str, int]:

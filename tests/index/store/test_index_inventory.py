@@ -8,6 +8,7 @@ import pytest
 from index_fakes import FakeBundle, Tree
 
 from modstar_lsp.index import index_folder
+from modstar_lsp.index.store.database import database_name
 from modstar_lsp.index.store.inventory import has_index, known_indexes, remove_index
 
 
@@ -26,6 +27,18 @@ def indexed_twice(sources: Tree, tmp_path: Path) -> Tree:
 def test_the_indexes_of_two_models_are_one_and_hold_what_the_last_holds(indexed_twice: Tree) -> None:
     (known,) = known_indexes(indexed_twice.folder.parent)
     assert (known.root, known.state, known.files) == (indexed_twice.root.resolve(), "there", 4)
+
+
+def test_the_indexes_of_two_models_are_counted(indexed_twice: Tree) -> None:
+    (known,) = known_indexes(indexed_twice.folder.parent)
+    assert known.models == 2
+
+
+def test_a_damaged_index_does_not_hide_what_that_of_another_model_says(indexed_twice: Tree) -> None:
+    newest = indexed_twice.folder / database_name(indexed_twice.bundle.digest)
+    newest.write_bytes(b"no database")
+    (known,) = known_indexes(indexed_twice.folder.parent)
+    assert (known.root, known.state, known.files) == (indexed_twice.root.resolve(), "there", 3)
 
 
 def test_a_folder_has_an_index_whichever_model_made_it(indexed_twice: Tree) -> None:
