@@ -1,7 +1,8 @@
 """`modstar install CLIENT`: puts `modstar mcp` into the configuration of a client, or takes it out.
 
 A file is changed by adding a few characters, nothing else in it moves, and `uninstall` takes back just those.
-One that is no plain JSON (with comments, or broken) is left whole, and its owner is told what to paste.
+One that is read-only, or no plain JSON or TOML (with comments, broken, with a key twice), is left whole, and
+its owner is told what to paste.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from modstar_lsp.errors import ModstarError
+from modstar_lsp.files.opening import NotRegularError, read_regular
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 NAME = "modstar"
+# Of a configuration. They are written by hand.
+_MOST_SETTINGS_BYTES = 4_000_000
 
 
 class Client(NamedTuple):
@@ -52,7 +56,7 @@ def clients(command: str) -> dict[str, Client]:
 
 
 class NotOurs(ModstarError):
-    """A file that only its owner should change: one line that says what to do."""
+    """A file that only its owner should change: why."""
 
 
 def installed(text: str | None, client: Client) -> str:
@@ -62,14 +66,14 @@ def installed(text: str | None, client: Client) -> str:
     if text is None or not text.strip():
         # laid out unlike what is added to an empty object, so that uninstalling knows a file of our own
         return json.dumps({client.section: {NAME: client.entry}}, indent=2) + "\n"
-    known = _parsed(text, client)
+    known = _parsed(text)
     section = known.get(client.section, {})
     if not isinstance(section, dict):
-        raise NotOurs(f"its {client.section} is no object; {_paste(client)}")
+        raise NotOurs(f"its {client.section} is no object")
     if section.get(NAME) == client.entry:
         return text
     if NAME in section:
-        raise NotOurs(f"it has another {NAME} in {client.section} already; {_paste(client)}")
+        raise NotOurs(f"it has another {NAME} in {client.section} already")
     inside, empty, whole, alone = _pieces(client)
     if client.section in known:
         at = next(start for key, start in _members(text) if key == client.section)
@@ -84,11 +88,11 @@ def installed(text: str | None, client: Client) -> str:
 def uninstalled(text: str, client: Client) -> str | None:
     """`text` without what `installed` put there; None when nothing else was in the file. Raises NotOurs."""
     if client.file.endswith(".toml"):
-        made = text.replace(_toml(client), "", 1)
+        made = text.replace(_line_ends(_toml(client), text), "", 1)
         if made == text and f"[{client.section}.{NAME}]" in text:
-            raise NotOurs(f"its {NAME} was changed since: take it out by hand")
+            raise NotOurs(f"its {NAME} was changed since")
         return made or None
-    if NAME not in _section(_parsed(text, client), client):
+    if NAME not in _section(_parsed(text), client):
         return text
     if text == installed(None, client):
         return None
@@ -101,12 +105,12 @@ def uninstalled(text: str, client: Client) -> str | None:
     exact = [made for made in found if installed(made, client) == text]
     for made in exact or found:
         return made
-    raise NotOurs(f"its {NAME} was changed since: take it out by hand")
+    raise NotOurs(f"its {NAME} was changed since")
 
 
 def _is_sound_without(text: str, client: Client) -> bool:
     try:
-        return NAME not in _section(_parsed(text, client), client)
+        return NAME not in _section(_parsed(text), client)
     except NotOurs:
         return False
 
@@ -116,17 +120,25 @@ def _section(known: dict[str, Any], client: Client) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _parsed(text: str, client: Client) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any]:
     try:
-        known = json.loads(text)
+        known = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise NotOurs(f"it is no plain JSON (comments?); {_paste(client)}") from None
+        raise NotOurs("it is no plain JSON (comments?)") from None
     if not isinstance(known, dict):
-        raise NotOurs(f"it is no JSON object; {_paste(client)}")
+        raise NotOurs("it is no JSON object")
+    return known
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    known = dict(members)
+    if len(known) != len(members):
+        raise NotOurs("it has a key twice")
     return known
 
 
 def _paste(client: Client) -> str:
+    """What its owner is to put into a file that is left as it is."""
     if client.file.endswith(".toml"):
         return f"paste: {_toml(client).strip()}".replace("\n", " ⏎ ")
     return f"paste into its {client.section}: {json.dumps({NAME: client.entry})[1:-1]}"
@@ -166,11 +178,22 @@ def _toml(client: Client) -> str:
 
 
 def _toml_installed(text: str, client: Client) -> str:
-    if _toml(client) in text:
+    piece = _line_ends(_toml(client), text)
+    if piece in text:
         return text
-    if f"{client.section}.{NAME}" in text or (text and not text.endswith("\n")):
-        raise NotOurs(f"it has a {NAME} already, or no end of line; {_paste(client)}")
-    return text + _toml(client)
+    if text and not text.endswith("\n"):
+        raise NotOurs("its last line has no end")
+    made = text + piece
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        try:
+            tomllib.loads(made)
+        except (ValueError, RecursionError):
+            raise NotOurs(f"it is no TOML, or has another {NAME} in {client.section} already") from None
+    elif NAME in text:  # Python reads no TOML, so whatever mentions it counts
+        raise NotOurs(f"it has a {NAME} already")
+    return made
 
 
 # -- the command
@@ -205,22 +228,18 @@ def _command(verb: str, arguments: list[str]) -> None:
         raise ModstarError(f"name one of {', '.join(known)} (and --dry-run to see the change alone)")
     client = known[names[0]]
     # An editor's links lead to where the file is; that is changed, and the link stays.
-    file = (
-        Path(client.file).expanduser() if client.file.startswith("~") else Path.cwd() / client.file
-    ).resolve()
+    file = Path(os.path.realpath(Path(client.file).expanduser()))
     try:
-        before = file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        before = None
-    except UnicodeDecodeError:
-        raise NotOurs(f"{file} is left as it is: it is no UTF-8; {_paste(client)}") from None
-    try:
+        before = _content(file)
         if verb == "install":
             after: str | None = installed(before, client)
         else:
             after = None if before is None else uninstalled(before, client)
+        if after != before and before is not None and not file.stat().st_mode & 0o222:
+            raise NotOurs("it is read-only")
     except NotOurs as error:
-        raise NotOurs(f"{file} is left as it is: {error}") from None
+        cure = _paste(client) if verb == "install" else f"take {NAME} out by hand"
+        raise NotOurs(f"{file} is left as it is: {error}; {cure}") from None
     if after == before:
         print(f"{file}: nothing to change")
     elif "--dry-run" in arguments:
@@ -229,6 +248,22 @@ def _command(verb: str, arguments: list[str]) -> None:
     else:
         _write(file, after)
         print(f"{file}: {'added' if verb == 'install' else 'removed'} {NAME}")
+
+
+def _content(file: Path) -> str | None:
+    """The text of a configuration, None when there is none. Raises NotOurs and OSError."""
+    try:
+        content = read_regular(file, _MOST_SETTINGS_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except NotRegularError:
+        raise NotOurs("it is no regular file") from None
+    if len(content) > _MOST_SETTINGS_BYTES:
+        raise NotOurs(f"it has more than {_MOST_SETTINGS_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise NotOurs("it is no UTF-8") from None
 
 
 def _program() -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,51 @@ def test_toml_is_added_to_and_taken_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{\n  // mine\n  "a": 1\n}\n', "{broken", "[]", '{"mcpServers": 5}', '{"mcpServers": {"modstar": {}}}'],
+    [
+        '{\n  // mine\n  "a": 1\n}\n',
+        "{broken",
+        "[]",
+        '{"mcpServers": 5}',
+        '{"mcpServers": {"modstar": {}}}',
+        '{"mcpServers": [], "mcpServers": {}}',
+        '{"mcpServers": {"a": {}}, "mcpServers": {}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_file_with_comments_that_is_broken_or_has_another_is_left(text: str) -> None:
-    with pytest.raises(NotOurs, match="paste"):
+    with pytest.raises(NotOurs):
         installed(text, CLIENTS["claude-code"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = ",
+        '[mcp_servers]\nmodstar = { command = "mine" }\n',
+        '[mcp_servers."modstar"]\ncommand = "mine"\n',
+        '[ mcp_servers . modstar ]\ncommand = "mine"\n',
+        *(
+            ["[a\nb = 1\n", "mcp_servers = {}\n", 'text = """\n', "a = 1\na = 2\n"]
+            if sys.version_info >= (3, 11)
+            else []
+        ),
+    ],
+)
+def test_toml_that_is_broken_or_has_another_is_left(text: str) -> None:
+    with pytest.raises(NotOurs):
+        installed(text, CLIENTS["codex"])
+
+
+def test_toml_keeps_its_line_ends() -> None:
+    before = 'model = "o"\r\n'
+    after = installed(before, CLIENTS["codex"])
+    assert after.count("\n") == after.count("\r\n") == 5
+    assert uninstalled(after, CLIENTS["codex"]) == before
 
 
 def test_an_entry_that_its_owner_changed_is_not_taken_out() -> None:
     after = installed("{}", CLIENTS["claude-code"]).replace('"mcp"]', '"mcp", "src"]')
-    with pytest.raises(NotOurs, match="by hand"):
+    with pytest.raises(NotOurs, match="changed since"):
         uninstalled(after, CLIENTS["claude-code"])
 
 
@@ -109,6 +145,38 @@ def test_a_file_with_comments_stays_and_one_line_says_what_to_paste(tmp_path: Pa
     done = command(tmp_path, "install", "opencode")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert 'paste into its mcp: "modstar": {' in done.stderr and file.read_bytes() == before
+
+
+def _loop(file: Path) -> None:
+    file.symlink_to(file.name)
+
+
+def _endless(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def _read_only(file: Path) -> None:
+    file.write_text("{}")
+    file.chmod(0o444)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and modes")
+@pytest.mark.parametrize("make", [_loop, _endless, os.mkfifo, Path.mkdir, _read_only])
+def test_what_is_no_file_to_write_is_left_with_one_line(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    file = tmp_path / ".mcp.json"
+    make(file)
+    before = file.lstat()
+    done = command(tmp_path, "install", "claude-code")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert str(file.parent) in done.stderr or "/dev/zero" in done.stderr
+    after = file.lstat()
+    assert (after.st_mode, after.st_ino, after.st_size) == (before.st_mode, before.st_ino, before.st_size)
+
+
+def test_uninstalling_from_a_file_with_comments_tells_to_do_it_by_hand(tmp_path: Path) -> None:
+    (tmp_path / ".mcp.json").write_text('{"mcpServers": {"modstar": {}}} // mine\n')
+    done = command(tmp_path, "uninstall", "claude-code")
+    assert done.returncode == 2 and "paste" not in done.stderr and "by hand" in done.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("emacs",), ("zed", "cursor")])
