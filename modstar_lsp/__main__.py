@@ -58,7 +58,7 @@ def _explain(word: str) -> NoReturn:
             print(f"  {name:<11} {program.says}")
         print(f"\n{PROGRAM} COMMAND --help tells more.")
         sys.exit(0)
-    wrong = f"no such command: {word[:40]}" if word else "what shall it do?"
+    wrong = f"no such command: {word[:40]}." if word else "what shall it do?"
     print(f"{PROGRAM}: {wrong} There are {', '.join(PROGRAMS)} (see {PROGRAM} --help)", file=sys.stderr)
     sys.exit(2)
 

@@ -64,6 +64,7 @@ def test_help_and_version_name_what_there_is(shop: Path) -> None:
 def test_what_is_no_command_is_one_line_and_status_2(shop: Path, words: tuple[str, ...]) -> None:
     done = modstar(shop, *words)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert re.match(r"modstar: (no such command: \S+\.|what shall it do\?) There are search, ", done.stderr)
 
 
 def test_a_search_imports_no_more_than_the_program_behind_it() -> None:
