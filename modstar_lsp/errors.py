@@ -10,6 +10,11 @@ _SHORT_OF = {
     errno.ENFILE: "the system has too many open files: close some programs",
     errno.ENOMEM: "out of memory: close some programs, or allow this one more, with ulimit -v unlimited",
 }
+# The same, by what is said where no number is told: by the interpreter, by the dynamic linker.
+_SHORT_BY_TEXT = {
+    "can't start new thread": "out of memory or of processes: no thread can be started (see ulimit -v, -u)",
+    "failed to map segment": _SHORT_OF[errno.ENOMEM],
+}
 
 
 class ModstarError(Exception):
@@ -41,6 +46,8 @@ def reason(error: OSError) -> str:
     return shortage(error) or error.strerror or str(error)
 
 
-def shortage(error: OSError) -> str:
+def shortage(error: BaseException) -> str:
     """What the system has too little of, and what to do; "" when that is not what is wrong."""
-    return _SHORT_OF.get(error.errno or 0, "")
+    if isinstance(error, OSError):
+        return _SHORT_OF.get(error.errno or 0, "")
+    return next((told for text, told in _SHORT_BY_TEXT.items() if text in str(error)), "")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modstar_lsp.errors import shortage
+
 #: Installs the commands and the language server. The folder is a clone; the file of a wheel will do.
 INSTALL = "pip install ~/src/modstar"
 #: Adds the index of nearest neighbours, which is source alone and needs a C++ compiler.
@@ -22,7 +24,8 @@ def packages_missing(error: ImportError) -> str:
     if missing or isinstance(first, ModuleNotFoundError):
         return advice(missing or [error.name or str(error)])
     # It is there and cannot be loaded: no memory, no more open files, another machine's.
-    return f"a package that modstar needs cannot be loaded: {' '.join(str(first).split())[:300]}"
+    what = " ".join(str(first).split())[:300]
+    return shortage(first) or f"a package that modstar needs cannot be loaded: {what}"
 
 
 def advice(missing: Sequence[str]) -> str:

@@ -30,7 +30,8 @@ RUNTIME: Levels = (
     ("encoder", "chunking"),
     ("files",),
     ("private_socket", "cache_folder"),
-    ("startup", "installation", "trusted_path", "errors", "arrays"),
+    ("startup", "installation"),
+    ("trusted_path", "errors", "arrays"),
 )
 INDEX: Levels = (
     ("index",),

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from modstar_lsp.cli.terminal import clean
 from modstar_lsp.errors import ModstarError, shortage
-from modstar_lsp.startup import hasten_numpy, spare_garbage
+from modstar_lsp.startup import hasten_numpy, require_memory, spare_garbage
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 FOUND = 0
@@ -37,6 +37,7 @@ def run(program: str, command: Callable[[], int]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        require_memory()
         status = command()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -62,10 +63,8 @@ def run(program: str, command: Callable[[], int]) -> int:
         complain(program, packages_missing(error))
         _debug()
     except Exception as error:
-        complain(
-            program,
-            f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)",
-        )
+        unexpected = f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)"
+        complain(program, shortage(error) or unexpected)
         _debug()
     return ERROR
 

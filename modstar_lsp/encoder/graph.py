@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from modstar_lsp.encoder.bundle import Bundle, Exit
-from modstar_lsp.encoder.runtime import CUDA, in_a_line, open_session, usable_cores
+from modstar_lsp.encoder.runtime import CUDA, expect_inputs, in_a_line, open_session, usable_cores
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 from modstar_lsp.errors import BundleError
 
@@ -128,8 +128,11 @@ def _tokenizer(bundle: Bundle) -> Tokenizer:
 def _session(bundle: Bundle, entry: Exit, cuda: bool) -> Any:
     path: Path = bundle.verified(entry.file)
     bundle.verified(entry.data)
+    inputs = {"input_ids", "attention_mask", *(["bag"] if entry.residual else [])}
     try:
-        return open_session(path, optimised=entry.precision == "int8", cuda=cuda)
+        session = open_session(path, optimised=entry.precision == "int8", cuda=cuda)
+        expect_inputs(session, inputs)
+        return session
     except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
         raise BundleError(
             f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {entry.file}: {in_a_line(error)}"

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from modstar_lsp.arrays import Floats
 from modstar_lsp.encoder.bundle import Bundle, RerankerFiles
 from modstar_lsp.encoder.readings import KeptReadings, Reading
-from modstar_lsp.encoder.runtime import in_a_line, open_session
+from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, open_session
 from modstar_lsp.errors import BundleError
 
 # Where one word of an identifier ends and the next begins.
@@ -35,6 +35,8 @@ class Reranker:
         self.kept = KeptReadings()
         self.depths = [one.depth for one in files.exits]
         self._sessions = [open_session(paths[one.file], threads=threads) for one in files.exits]
+        for number, session in enumerate(self._sessions):
+            expect_inputs(session, {"attention_mask", "states" if number else "input_ids"})
         self._question = tokenizer_for(paths[files.tokenizer])
         self._question.enable_truncation(files.question_tokens)
         self._code = tokenizer_for(paths[files.tokenizer])

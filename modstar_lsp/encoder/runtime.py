@@ -7,13 +7,14 @@ folder that begin with the import, unless the environment forbids it before. Not
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-__all__ = ["CPU", "CUDA", "in_a_line", "onnxruntime", "open_session", "usable_cores"]
+__all__ = ["CPU", "CUDA", "expect_inputs", "in_a_line", "onnxruntime", "open_session", "usable_cores"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -37,6 +38,13 @@ def open_session(
     # With a busy neighbour on the cores spinning took twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=[CUDA, CPU] if cuda else [CPU])
+
+
+def expect_inputs(session: onnxruntime.InferenceSession, names: Set[str]) -> None:
+    """Raises ValueError when a graph takes something else: its file holds another one."""
+    takes = {one.name for one in session.get_inputs()}
+    if takes != names:
+        raise ValueError(f"it takes {', '.join(sorted(takes))}, not {', '.join(sorted(names))}")
 
 
 def in_a_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from modstar_lsp.errors import ModstarError, WorkspaceError
 from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
 from modstar_lsp.mcp.tools import INSTRUCTIONS, Tools
-from modstar_lsp.startup import hasten_numpy
+from modstar_lsp.startup import hasten_numpy, require_memory
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def main() -> NoReturn:
     keep_to_trusted_path()
     hasten_numpy()
     try:
+        require_memory()
         arguments = _arguments(sys.argv[1:])
         folders = Folders(arguments.roots or [_project_here()], arguments.launch)
         tools = Tools(folders)

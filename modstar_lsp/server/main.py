@@ -18,7 +18,7 @@ from modstar_lsp.background.residency import Residency
 from modstar_lsp.background.stuck import end_when_stuck
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.installation import packages_missing
-from modstar_lsp.startup import hasten_numpy
+from modstar_lsp.startup import hasten_numpy, require_memory
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 PROGRAM = "modstar-lsp"
@@ -33,6 +33,10 @@ def main() -> NoReturn:
     """Serve one client until it says so or is gone."""
     keep_to_trusted_path()
     arguments = make_parser().parse_args()
+    try:
+        require_memory()
+    except ModstarError as error:
+        _fail(str(error))
     hasten_numpy()
     sys.setswitchinterval(_SWITCH_SECONDS)
     # It loads what indexing needs while this process loads what the protocol needs: 0.3 s on another core.

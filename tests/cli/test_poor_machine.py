@@ -6,13 +6,16 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import signal
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Answer, Shell
+from tests.cli.conftest import Answer, Shell, write_files
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits and owners")
 _LIMITS = range(6, 22)
@@ -53,6 +56,68 @@ def test_an_index_is_made_with_few_open_files_or_not_at_all(shell: Shell, number
         one_line(answer)
         assert re.search("too many open files|Too many open files|cannot be loaded", answer.err), answer.err
     assert shell.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+
+
+def _memory(limit: str, number: int) -> Callable[[], None]:
+    def set_limit() -> None:
+        import resource
+
+        resource.setrlimit(getattr(resource, limit), (number, number))
+
+    return set_limit
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory hold on Linux alone")
+@pytest.mark.parametrize(
+    ("limit", "number"),
+    [("RLIMIT_AS", 100_000_000), ("RLIMIT_AS", 150_000_000), ("RLIMIT_DATA", 60_000_000)],
+)
+def test_too_little_memory_is_no_empty_answer(shell: Shell, limit: str, number: int) -> None:
+    """numpy's linear algebra would end the process with the status of one."""
+    assert shell.index().status == 0
+    write_files(shell.cwd, {"new.py": "def fold_parcel(parcel):\n    return parcel\n"})
+    little = _memory(limit, number)
+    for module in ("cli.query", "cli.index", "server.main", "mcp.main"):
+        words = ["fold_parcel"] if module == "cli.query" else []
+        program = f"from modstar_lsp.{module} import main; main()"
+        answer = shell.run("query", *words, program=program, preexec_fn=little)
+        assert (answer.status, answer.err.count("\n")) == (2, 1), answer
+        assert "out of memory" in answer.err and "ulimit" in answer.err
+    assert shell.query("fold_parcel").places[0] == "new.py:1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory hold on Linux alone")
+@pytest.mark.parametrize("megabytes", [200, 250])
+def test_memory_that_runs_out_later_is_no_empty_answer_and_loses_nothing(
+    shell: Shell, megabytes: int
+) -> None:
+    assert shell.index().status == 0
+    write_files(shell.cwd, {"new.py": "def fold_parcel(parcel):\n    return parcel\n"})
+    little = _memory("RLIMIT_AS", megabytes * 1_000_000)
+    answer = shell.query("who folds a parcel", "--budget", "60s", preexec_fn=little)
+    assert answer.status in (0, 2, -signal.SIGABRT), answer  # the last: as tokenizers ends the process
+    if answer.status == 2:  # behind what onnxruntime may print itself
+        assert "out of memory" in answer.err.splitlines()[-1], answer
+    assert shell.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+    assert shell.query("fold_parcel").places[0] == "new.py:1"
+
+
+@pytest.mark.parametrize(
+    ("graph", "other", "options"),
+    [
+        ("reranker-6.onnx", "exit-4.onnx", ["--budget", "60s"]),
+        ("exit-4.onnx", "reranker-6.onnx", ["--exit", "4"]),
+    ],
+)
+def test_a_graph_in_place_of_another_is_named(
+    indexed: Shell, bundle_copy: Path, graph: str, other: str, options: list[str]
+) -> None:
+    shutil.copy(bundle_copy / other, bundle_copy / graph)
+    manifest = json.loads((bundle_copy / "modstar.json").read_text())
+    manifest["files"][graph] = manifest["files"][other]
+    (bundle_copy / "modstar.json").write_text(json.dumps(manifest))
+    answer = indexed.query("who reads a document", "--bundle", str(bundle_copy), *options)
+    one_line(answer, str(bundle_copy), "it takes attention_mask")
 
 
 def test_a_tokenizer_of_garbage_is_named(indexed: Shell, bundle_copy: Path) -> None:
