@@ -471,6 +471,8 @@ def _why_nothing(answers: Sequence[Answered]) -> str:
     files = sum(one.workspace.status().files for one in answers)
     if not files:
         where = ", ".join(str(one.workspace.root) for one in answers)
+        if any(one.workspace.pending() for one in answers):
+            return f"{where} is not indexed yet: modstar-index does it, or a search without --no-refresh"
         return f"{where} holds no file that can be searched (modstar-index --dry-run -v says why)"
     message = f"no good match for {question} in {count(files, 'file')}{_left_out(answers)}"
     if not question.is_in_known_language:

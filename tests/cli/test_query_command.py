@@ -54,6 +54,13 @@ def test_no_refresh_searches_the_index_as_it_is(shell: Shell) -> None:
     assert shell.query("redeem coupon").places[0] == "src/shop/coupon.py:1"
 
 
+def test_an_index_that_was_begun_and_holds_nothing_is_no_folder_without_sources(shell: Shell) -> None:
+    begin = "from modstar_lsp.workspace import Workspace; Workspace.open('.').close()"
+    assert shell.query("parse json", "--no-refresh", program=begin).status == 1
+    answer = shell.query("parse json", "--no-refresh")
+    assert answer.status == 1 and "not indexed yet" in answer.err
+
+
 def test_no_refresh_without_an_index_says_so_and_makes_none(shell: Shell) -> None:
     answer = shell.query("parse json", "--no-refresh")
     assert answer.status == 2
