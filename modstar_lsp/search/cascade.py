@@ -33,7 +33,7 @@ Places = NDArray[np.intp]
 # Candidates that are read, at the deepest exit. Of 308 questions for functions 12, 16, 20 and 30 of them gave
 # .521, .524, .530 and .522 with the first reranker (MRR@10, .427 before). Exit 4 gave 30 of them .493, exit 2
 # .442; and read to a shallower exit first, the best half on, the same time bought .494 to .517.
-READ = 20
+READ = 30
 
 
 class Stage(NamedTuple):
