@@ -21,12 +21,18 @@ from evaluation.sets import SetError
 
 
 def points_of(record: Path, of_set: str) -> list[tuple[str, float, Interval]]:
-    """(budget in milliseconds, median milliseconds, reciprocal rank) of each budget; SetError for no such."""
+    """(budget in milliseconds, median milliseconds, reciprocal rank) of each that changes an answer.
+
+    SetError for a file that is no such record.
+    """
     try:
         found: dict[str, Any] = json.loads(record.read_text("utf-8"))["results"][of_set]
+        budgets = sorted(found, key=int)
         return [
-            (budget, float(np.median(one["seconds"])) * 1000, interval(np.array(one["ranks"])))
-            for budget, one in sorted(found.items(), key=lambda item: int(item[0]))
+            (budget, float(np.median(found[budget]["seconds"])) * 1000, interval(np.array(ranks)))
+            for budget, before in zip(budgets, ["", *budgets], strict=False)
+            # More time than everything takes to be read is no further point.
+            if (ranks := found[budget]["ranks"]) != (found[before]["ranks"] if before else None)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SetError(f"{record}: no record of bench.cascade about {of_set} ({error})") from None
