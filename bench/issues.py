@@ -110,7 +110,7 @@ def tables(found: Mapping[tuple[str, str], Measured]) -> Iterator[str]:
         ["", "minus", *metrics],
         [
             [", ".join(ours), ", ".join(theirs)]
-            + [_gap(values[ours][metric], values[theirs][metric]) for metric in metrics]
+            + [paired_interval(values[ours][metric], values[theirs][metric]).as_gap() for metric in metrics]
             for ours, theirs in pairs
         ],
     )
@@ -133,11 +133,6 @@ def tables(found: Mapping[tuple[str, str], Measured]) -> Iterator[str]:
             for key, one in values.items()
         ],
     )
-
-
-def _gap(ours: Floats, theirs: Floats) -> str:
-    gap = paired_interval(ours, theirs)
-    return f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]{' *' if gap.excludes_zero() else ''}"
 
 
 def notes(folder: Path) -> Iterator[str]:

@@ -450,8 +450,7 @@ def report(record: Record, sets: Sequence[Asked], exits: Sequence[int], now: Wei
 
 
 def _gap(ours: Floats, theirs: Floats) -> str:
-    gap = metrics.paired_interval(ours, theirs)
-    return f"{gap.mean:+.4f} [{gap.low:+.3f}, {gap.high:+.3f}]{' *' if gap.excludes_zero() else ''}"
+    return metrics.paired_interval(ours, theirs).as_gap(digits=4)
 
 
 def weights_now(bundle: Bundle, exits: Sequence[int], one_weight: bool = False) -> Weights:

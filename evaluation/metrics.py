@@ -33,6 +33,11 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def as_gap(self, digits: int = 3) -> str:
+        """A difference with its sign, its mean to so many digits; a star where it excludes zero."""
+        star = " *" if self.excludes_zero() else ""
+        return f"{self.mean:+.{digits}f} [{self.low:+.3f}, {self.high:+.3f}]{star}"
+
     def excludes_zero(self) -> bool:
         """Whether a difference with this interval is told from none."""
         return self.low > 0 or self.high < 0

@@ -109,6 +109,16 @@ def test_nothing_is_told_after_stop(plant: Plant, heard: Heard) -> None:
     assert not heard.wait(lambda: bool(heard.calls), seconds=0.4)
 
 
+def leave_no_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the system could watch no folder, and polling were quick."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(inotify.Inotify, "add", full)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+
+
 linux = pytest.mark.skipif(not inotify.is_available(), reason="needs a system that watches folder by folder")
 
 
@@ -116,11 +126,7 @@ linux = pytest.mark.skipif(not inotify.is_available(), reason="needs a system th
 def test_polling_takes_over_when_the_system_can_watch_no_more(
     plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(inotify.Inotify, "add", full)
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    leave_no_watches(monkeypatch)
     folder = plant({"a.py": "", "sub/b.py": "", "node_modules/x.js": ""})
     notices: list[str] = []
     with Watcher(folder, heard, delay=0.1, on_notice=notices.append) as watcher:
@@ -141,11 +147,7 @@ def test_polling_takes_over_when_the_system_can_watch_no_more(
 def test_polling_sees_what_the_bounds_let_in(
     plant: Plant, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(inotify.Inotify, "add", full)
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    leave_no_watches(monkeypatch)
     folder = plant({"a.py": "", "drawing.svg": "<svg/>"})
     bounds = {"include": ["*.svg"], "max_bytes": 100}
     with Watcher(folder, heard, delay=0.1, bounds=lambda: bounds):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.workspace import Workspace
 
 FILES = {
@@ -113,3 +115,18 @@ def workspace(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with Workspace.open(project, index_dir=tmp_path_factory.mktemp("indexes")) as opened:
         opened.refresh()
         yield opened
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Encoder:
+    """The model that ships, its reranker included, loaded once."""
+    return Encoder(open_bundle())
+
+
+@pytest.fixture
+def shop(shipped: Encoder, tmp_path: Path, project: Path) -> Workspace:
+    """A copy of the project, which a test may change, indexed with the model that ships."""
+    root = shutil.copytree(project, tmp_path / "shop")
+    space = Workspace.open(root, index_dir=tmp_path / "index", encoder=shipped)
+    space.refresh()
+    return space

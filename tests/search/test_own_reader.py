@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
 
-from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.readings import KeptReadings
 from modstar_lsp.errors import ReaderError
 from modstar_lsp.search import Options, Results
@@ -25,20 +22,6 @@ QUESTION = "what happens when the network goes away in the middle of sending a f
 PLENTY = 600.0
 
 
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    """The model that ships, its reranker included, loaded once."""
-    return Encoder(open_bundle())
-
-
-@pytest.fixture
-def workspace(encoder: Encoder, tmp_path: Path, project: Path) -> Workspace:
-    root = shutil.copytree(project, tmp_path / "shop")
-    space = Workspace.open(root, index_dir=tmp_path / "index", encoder=encoder)
-    space.refresh()
-    return space
-
-
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     """An endpoint that is the user's reader, and puts the last first unless a test says otherwise."""
@@ -47,12 +30,12 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         yield it
 
 
-def asked(workspace: Workspace, text: str = QUESTION, budget: float = PLENTY, **more: object) -> Results:
-    return workspace.search(text, Options(budget=budget, min_score=0.0, **more))  # type: ignore[arg-type]
+def asked(shop: Workspace, text: str = QUESTION, budget: float = PLENTY, **more: object) -> Results:
+    return shop.search(text, Options(budget=budget, min_score=0.0, **more))  # type: ignore[arg-type]
 
 
-def by_reader(workspace: Workspace, text: str = QUESTION, **more: object) -> Results:
-    return asked(workspace, text, own_reader=True, **more)  # type: ignore[arg-type]
+def by_reader(shop: Workspace, text: str = QUESTION, **more: object) -> Results:
+    return asked(shop, text, own_reader=True, **more)  # type: ignore[arg-type]
 
 
 def places(results: Results) -> list[tuple[str, int]]:
@@ -69,16 +52,16 @@ def failure(results: Results) -> str:
 # -- an order comes back
 
 
-def test_the_order_is_the_readers(workspace: Workspace, endpoint: Endpoint) -> None:
-    first = places(asked(workspace, budget=0))
-    results = by_reader(workspace)
+def test_the_order_is_the_readers(shop: Workspace, endpoint: Endpoint) -> None:
+    first = places(asked(shop, budget=0))
+    results = by_reader(shop)
     count = results.stage.read if results.stage else 0
     assert count == len(first) > 2
     assert places(results) == [first[-1], *first[:-1]]
 
 
-def test_the_reader_sees_the_question_and_every_candidate(workspace: Workspace, endpoint: Endpoint) -> None:
-    by_reader(workspace)
+def test_the_reader_sees_the_question_and_every_candidate(shop: Workspace, endpoint: Endpoint) -> None:
+    by_reader(shop)
     (request,) = endpoint.requests
     assert request.path == "/v1/chat/completions" and "model" not in request.body
     said = request.body["messages"][-1]["content"]
@@ -87,36 +70,34 @@ def test_the_reader_sees_the_question_and_every_candidate(workspace: Workspace, 
 
 
 def test_the_model_that_was_named_is_asked_for(
-    workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODSTAR_READER_MODEL", "coder:7b")
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert endpoint.requests[0].body["model"] == "coder:7b"
     assert results.stage is not None and "coder:7b at 127.0.0.1" in results.stage.note
 
 
-def test_probabilities_stay_with_the_places(workspace: Workspace, endpoint: Endpoint) -> None:
-    before, after = asked(workspace, budget=0), by_reader(workspace)
+def test_probabilities_stay_with_the_places(shop: Workspace, endpoint: Endpoint) -> None:
+    before, after = asked(shop, budget=0), by_reader(shop)
     assert [hit.score for hit in after.hits] == [hit.score for hit in before.hits]
 
 
-def test_the_explanation_says_what_the_reader_moved_and_adds_up(
-    workspace: Workspace, endpoint: Endpoint
-) -> None:
-    before, after = asked(workspace, budget=0), by_reader(workspace)
+def test_the_explanation_says_what_the_reader_moved_and_adds_up(shop: Workspace, endpoint: Endpoint) -> None:
+    before, after = asked(shop, budget=0), by_reader(shop)
     assert after.hits[0].explanation["own_reader"] > 0 > after.hits[1].explanation["own_reader"]
     totals = [[sum(hit.explanation.values()) for hit in results.hits] for results in (before, after)]
     assert totals[1] == pytest.approx(totals[0], abs=1e-4)
     assert not any("reading" in hit.explanation for hit in after.hits)
 
 
-def test_all_pieces_together_are_bounded(workspace: Workspace, endpoint: Endpoint) -> None:
+def test_all_pieces_together_are_bounded(shop: Workspace, endpoint: Endpoint) -> None:
     for number in range(12):
         lines = "".join(f"    picture.send(part_{line})\n" for line in range(120))
-        file = workspace.root / f"app/sending{number}.py"
+        file = shop.root / f"app/sending{number}.py"
         file.write_text(f"def send_file_{number}(network):\n{lines}", "utf-8")
-    workspace.refresh()
-    by_reader(workspace, "sending a file over the network when it goes away " * 2_000)
+    shop.refresh()
+    by_reader(shop, "sending a file over the network when it goes away " * 2_000)
     said = "".join(message["content"] for message in endpoint.requests[0].body["messages"])
     assert 10_000 < len(said) < 22_000
 
@@ -148,10 +129,10 @@ def test_an_answer_without_an_order_is_told(answer: str) -> None:
         order_in(answer, 4)
 
 
-def test_what_the_reader_leaves_out_follows_as_it_was(workspace: Workspace, endpoint: Endpoint) -> None:
-    first = places(asked(workspace, budget=0))
+def test_what_the_reader_leaves_out_follows_as_it_was(shop: Workspace, endpoint: Endpoint) -> None:
+    first = places(asked(shop, budget=0))
     endpoint.answer = lambda request: completion("[3, 3, 77]")
-    assert places(by_reader(workspace)) == [first[2], *first[:2], *first[3:]]
+    assert places(by_reader(shop)) == [first[2], *first[:2], *first[3:]]
 
 
 # -- no order comes back: nothing is lost
@@ -173,78 +154,76 @@ def test_what_the_reader_leaves_out_follows_as_it_was(workspace: Workspace, endp
     ],
 )
 def test_a_broken_answer_is_one_line_and_the_own_order_stands(
-    workspace: Workspace, endpoint: Endpoint, answer: tuple[int, bytes], said: str
+    shop: Workspace, endpoint: Endpoint, answer: tuple[int, bytes], said: str
 ) -> None:
     endpoint.answer = lambda request: answer
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert said in failure(results)
-    assert places(results) == places(asked(workspace))
+    assert places(results) == places(asked(shop))
     assert results.stage is not None and results.stage.read > 1  # the built-in stage read them
 
 
-def test_an_endpoint_that_hangs_up_is_one_line(workspace: Workspace, endpoint: Endpoint) -> None:
+def test_an_endpoint_that_hangs_up_is_one_line(shop: Workspace, endpoint: Endpoint) -> None:
     endpoint.answer = lambda request: None
-    assert "no whole HTTP answer" in failure(by_reader(workspace))
+    assert "no whole HTTP answer" in failure(by_reader(shop))
 
 
-def test_where_nothing_listens_it_is_one_line(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_listens_it_is_one_line(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MODSTAR_READER", f"http://127.0.0.1:{free.getsockname()[1]}")
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert "refused" in failure(results).lower()
-    assert places(results) == places(asked(workspace))
+    assert places(results) == places(asked(shop))
 
 
 def test_a_slow_endpoint_is_waited_for_no_longer_than_it_may_take(
-    workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODSTAR_READER_SECONDS", "0.2")
     endpoint.hold = Event()  # never set: the test ends only if nobody waits for it
-    results = by_reader(workspace, budget=0.1)
+    results = by_reader(shop, budget=0.1)
     assert "no answer within 0.2 s" in failure(results)
-    assert places(results) == places(asked(workspace, budget=0))
+    assert places(results) == places(asked(shop, budget=0))
     assert endpoint.was_left.wait(30)
 
 
-def test_a_longer_budget_counts(
-    workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_longer_budget_counts(shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODSTAR_READER_SECONDS", "0.000001")
-    results = by_reader(workspace, budget=PLENTY)
+    results = by_reader(shop, budget=PLENTY)
     assert results.stage is not None and results.stage.order is not None
 
 
-def test_cancelling_hangs_up(workspace: Workspace, endpoint: Endpoint) -> None:
-    workspace.encoder.reranker().kept = KeptReadings()  # type: ignore[union-attr]
+def test_cancelling_hangs_up(shop: Workspace, endpoint: Endpoint) -> None:
+    shop.encoder.reranker().kept = KeptReadings()  # type: ignore[union-attr]
     endpoint.hold = Event()
     options = Options(budget=PLENTY, min_score=0.0, own_reader=True)
-    results = workspace.ask(Question(QUESTION), options, cancelled=endpoint.was_asked.is_set)
-    assert places(results) == places(asked(workspace, budget=0))
+    results = shop.ask(Question(QUESTION), options, cancelled=endpoint.was_asked.is_set)
+    assert places(results) == places(asked(shop, budget=0))
     assert endpoint.was_left.wait(30)
 
 
 # -- when it is not asked
 
 
-def test_no_budget_asks_nobody(workspace: Workspace, endpoint: Endpoint) -> None:
-    assert by_reader(workspace, budget=0).stage is None
+def test_no_budget_asks_nobody(shop: Workspace, endpoint: Endpoint) -> None:
+    assert by_reader(shop, budget=0).stage is None
     assert not endpoint.requests
 
 
-def test_a_name_says_itself(workspace: Workspace, endpoint: Endpoint) -> None:
-    assert by_reader(workspace, "parse_json").stage is None
+def test_a_name_says_itself(shop: Workspace, endpoint: Endpoint) -> None:
+    assert by_reader(shop, "parse_json").stage is None
     assert not endpoint.requests
 
 
-def test_measurements_do_not_ask_it(workspace: Workspace, endpoint: Endpoint) -> None:
-    assert asked(workspace).stage is not None
+def test_measurements_do_not_ask_it(shop: Workspace, endpoint: Endpoint) -> None:
+    assert asked(shop).stage is not None
     assert not endpoint.requests
 
 
-def test_without_the_variable_nobody_is_asked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_variable_nobody_is_asked(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODSTAR_READER", raising=False)
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert results.stage is not None and results.stage.order is None and not results.stage.note
 
 
@@ -265,17 +244,17 @@ def test_without_the_variable_nobody_is_asked(workspace: Workspace, monkeypatch:
     ],
 )
 def test_another_machine_is_refused_in_one_line(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, url: str
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("MODSTAR_READER", url)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert "only 127.0.0.1, ::1 and localhost are asked" in failure(results)
-    assert places(results) == places(asked(workspace))
+    assert places(results) == places(asked(shop))
 
 
 def test_a_name_that_leads_elsewhere_is_sent_nothing(
-    workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Elsewhere(socket.socket):
         def getpeername(self) -> tuple[str, int]:
@@ -287,26 +266,24 @@ def test_a_name_that_leads_elsewhere_is_sent_nothing(
         return connected
 
     monkeypatch.setattr(socket, "create_connection", connect)
-    assert "another machine (192.0.2.1)" in failure(by_reader(workspace))
+    assert "another machine (192.0.2.1)" in failure(by_reader(shop))
     assert not endpoint.requests
 
 
 @pytest.mark.parametrize(
     "url", ["8080", "https://127.0.0.1/v1", "http://", "http://127.0.0.1:port", "http://[::1"]
 )
-def test_what_is_no_address_is_one_line(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_what_is_no_address_is_one_line(shop: Workspace, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("MODSTAR_READER", url)
-    assert "must be like http://127.0.0.1:8080/v1" in failure(by_reader(workspace))
+    assert "must be like http://127.0.0.1:8080/v1" in failure(by_reader(shop))
 
 
 @pytest.mark.parametrize("seconds", ["soon", "0", "-1", "nan", "1e9"])
 def test_a_wrong_time_is_one_line(
-    workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, seconds: str
+    shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, seconds: str
 ) -> None:
     monkeypatch.setenv("MODSTAR_READER_SECONDS", seconds)
-    assert "MODSTAR_READER_SECONDS must be a number" in failure(by_reader(workspace))
+    assert "MODSTAR_READER_SECONDS must be a number" in failure(by_reader(shop))
     assert not endpoint.requests
 
 
@@ -328,8 +305,8 @@ def test_the_ways_to_write_an_endpoint(
     assert reader is not None and reader[:3] == (host, port, path)
 
 
-def test_no_proxy_is_used(workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_used(shop: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://192.0.2.1:3128")
-    results = by_reader(workspace)
+    results = by_reader(shop)
     assert results.stage is not None and results.stage.order is not None
