@@ -30,12 +30,22 @@ class FakeExit:
 
 
 @dataclass(frozen=True)
+class FakeStatic:
+    table: str = "static.npy"
+
+
+@dataclass(frozen=True)
 class FakeBundle:
     name: str = "fake"
     digest: str = "fa4e"
     dimension: int = DIMENSION
     indexed: int = DIMENSION
     exits: tuple[FakeExit, ...] = (FakeExit(0), FakeExit(4))
+    static: FakeStatic = FakeStatic()
+
+    def verified(self, name: str) -> Path:
+        """As that of a bundle: workers want it looked at before they begin."""
+        return Path(name)
 
 
 class FakeEncoder:

@@ -44,7 +44,7 @@ from modstar_lsp import startup
 startup.spare_garbage()
 startup.hasten_numpy()
 from modstar_lsp.index.writing.workers import serve_jobs
-serve()
+serve_jobs()
 """
 
 Batch = list["Job"]
@@ -86,6 +86,8 @@ def _processors() -> int:
 class WorkerPool:
     """This process and `workers` others that analyse batches of files of `root`.
 
+    answered: the batches that the others did.
+
     The others are started by the `with` statement and begin at once, while this process still imports what it
     needs for its own share.
     """
@@ -99,6 +101,7 @@ class WorkerPool:
         self._results: SimpleQueue[tuple[Batch, Analysis | None]] = SimpleQueue()
         self._room = threading.Semaphore(0)
         self._stopped = False
+        self.answered = 0
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []
 
@@ -162,6 +165,7 @@ class WorkerPool:
                 pickle.dump(batch, process.stdin)
                 process.stdin.flush()
                 self._results.put((batch, pickle.load(process.stdout)))
+                self.answered += 1
                 batch = None
         except Exception:
             if batch is not None:

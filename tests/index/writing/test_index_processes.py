@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from index_fakes import Tree, contents
 
+from modstar_lsp.files import walk
+from modstar_lsp.index.records import Job
 from modstar_lsp.index.store.database import WRITER_LOCK
 from modstar_lsp.index.store.lock import FileLock
+from modstar_lsp.index.writing.workers import WorkerPool, batches
 
 REFRESH = """
 import sys
@@ -136,6 +139,22 @@ tree = Tree(Path({base!r}))
 with tree.open() as index:
     tree.refresh(index, workers=1)
 """
+
+
+def test_workers_do_a_part_of_the_work(large: Tree, tmp_path: Path) -> None:
+    """Without one, this process would do all of it in silence, and take twice as long."""
+    jobs = [Job(file.path, file.size, 0, 0, b"") for file in walk(large.root).files]
+    with WorkerPool(large.root, large.encoder, batches(jobs, 1), 1) as pool:  # type: ignore[arg-type]
+        deadline = time.monotonic() + 60
+
+        def is_known(digest: bytes) -> bool:  # asked here alone: this process waits for the worker's first
+            while pool.answered == 0 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return False
+
+        analyses = list(pool.run(is_known))
+        assert pool.answered > 0
+    assert sum(len(analysis.files) for analysis in analyses) == 250
 
 
 def test_workers_take_no_module_from_the_workspace(large: Tree, tmp_path: Path) -> None:
