@@ -30,7 +30,7 @@ RUNTIME: Levels = (
     ("encoder", "chunking"),
     ("files",),
     ("private_socket", "cache_folder"),
-    ("startup", "installation"),
+    ("startup", "installation", "allowance"),
     ("trusted_path", "errors", "arrays"),
 )
 INDEX: Levels = (

@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from functools import cache
 
+from modstar_lsp.allowance import core_quota
+
 # Added to the niceness: any other program comes first, and idle cores are still used in full.
 NICENESS = 10
 
@@ -16,7 +18,7 @@ _LINUX = sys.platform == "linux"
 
 
 class Share:
-    """A share (above 0, at most 1) of the machine's cores.
+    """A share (above 0, at most 1) of the machine's cores, or of what a container may use of them.
 
     Who takes it, and whatever that starts, is bound to so many cores, always the last ones: several windows
     together keep to it, too. On Linux that is a thread, on Windows the process; macOS binds nothing. A share
@@ -24,7 +26,7 @@ class Share:
     """
 
     def __init__(self, share: float) -> None:
-        self._cores = share * (len(_all_cores()) or os.cpu_count() or 1)
+        self._cores = share * min(len(_all_cores()) or os.cpu_count() or 1, core_quota())
         self.begin()
 
     def take(self) -> None:

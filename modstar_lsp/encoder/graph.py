@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.encoder.bundle import Bundle, Exit
-from modstar_lsp.encoder.runtime import CUDA, expect_inputs, in_a_line, open_session, usable_cores
+from modstar_lsp.encoder.runtime import CUDA, expect_inputs, in_a_line, open_session
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 from modstar_lsp.errors import BundleError
 

@@ -14,7 +14,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-__all__ = ["CPU", "CUDA", "expect_inputs", "in_a_line", "onnxruntime", "open_session", "usable_cores"]
+__all__ = ["CPU", "CUDA", "expect_inputs", "in_a_line", "onnxruntime", "open_session"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -50,11 +50,3 @@ def expect_inputs(session: onnxruntime.InferenceSession, names: Set[str]) -> Non
 def in_a_line(error: Exception) -> str:
     """What went wrong, in a line: the first of what onnxruntime tells."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.arrays import Floats
 from modstar_lsp.chunking.chunk import EMBEDDED_CHARS, PATH_TAIL
-from modstar_lsp.encoder.runtime import usable_cores
 from modstar_lsp.files.lines import joined
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search.source_lines import SourceLines

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.index.records import Cancelled, OnProgress, Progress
 from modstar_lsp.index.store.database import Database
@@ -185,7 +186,7 @@ def build(
     hnsw = hnswlib.Index("ip", vectors.codes.shape[1])
     hnsw.init_index(len(numbers), M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=_SEED)
     # Half of the processors: this runs in the background of an editor.
-    threads = max(1, (os.cpu_count() or 1) // 2)
+    threads = max(1, usable_cores() // 2)
     for start in range(0, len(numbers), _ADDED):
         if cancelled is not None and cancelled():
             return None

@@ -7,7 +7,6 @@ threads), the database is not inherited, and a program that calls us needs no `_
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from modstar_lsp.allowance import free_memory, usable_cores
+
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.index.records import Job
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 WORKERS_PAY_BYTES = 400_000
 # More workers than this outrun the one process that writes.
 MAX_WORKERS = 4
+# What is counted for each process of a container's memory: 65 to 78 MB for scrapy, more for large files.
+_WORKER_MEMORY = 200_000_000
 # A batch is long enough to make its pickling small and short enough to keep every process busy to the end:
 # with workers a share of the work within these bounds.
 _BATCH_SHARE = 1 / 12
@@ -74,13 +77,9 @@ def workers_for(jobs: Sequence[Job]) -> int:
         or getattr(sys, "frozen", False)
     ):
         return 0
-    return max(0, min(MAX_WORKERS, _processors() - 1))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    memory = free_memory()
+    affordable = MAX_WORKERS if memory is None else memory // _WORKER_MEMORY - 1
+    return max(0, min(MAX_WORKERS, usable_cores() - 1, affordable))
 
 
 class WorkerPool:
