@@ -25,6 +25,8 @@ _GARBAGE_THRESHOLD = 100_000
 # of its own and the status of "nothing found": with 150 MB of the one, 82 MB of the other it did.
 _LEAST_ADDRESSES = 190_000_000
 _LEAST_DATA = 100_000_000
+# What loading the reranker, or exit 6, takes besides: with 88 MB and 96 MB of addresses they could be used.
+_GRAPH_BYTES = 100_000_000
 
 
 def require_memory() -> None:
@@ -43,6 +45,24 @@ def require_memory() -> None:
             raise ModstarError(
                 f"out of memory: {have} MB are allowed and {need} MB needed: allow more, with ulimit {option}"
             )
+
+
+def require_room() -> None:
+    """Raises ModstarError when there is too little memory left to load a graph and its tokenizer.
+
+    tokenizers ends the process where it gets none (SIGABRT), so that nobody could say why.
+    """
+    import mmap
+
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANON} if hasattr(mmap, "MAP_ANON") else {}
+    try:
+        mmap.mmap(-1, _GRAPH_BYTES, **private).close()  # takes addresses alone
+    except (OSError, MemoryError):
+        need = _GRAPH_BYTES // 1_000_000
+        raise ModstarError(
+            f"out of memory: {need} MB more are needed to read with the model's deeper layers: "
+            "allow more, with ulimit -v, or ask with --budget 0 and without --exit"
+        ) from None
 
 
 def spare_garbage() -> None:

@@ -42,31 +42,39 @@ def run(program: str, command: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
-    except ModstarError as error:
-        complain(program, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         _forget_output()
         return FOUND  # the reader, `head` say, has seen enough
-    except OSError as error:
-        _forget_output()
-        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        complain(program, shortage(error) or f"{error.strerror or error}{where}")
-        _debug()
-    except MemoryError:
-        complain(program, "out of memory: name a smaller folder, or leave files out with --exclude")
-        _debug()
-    except ImportError as error:
+    except Exception as error:
+        if isinstance(error, OSError):
+            _forget_output()
+        try:
+            complain(program, _message(error))
+        except Exception:  # no memory: then no traceback, which would end with the status of an empty answer
+            complain(program, f"{type(error).__name__}, and no memory is left to say more")
+        if not isinstance(error, ModstarError):
+            _debug()
+    return ERROR
+
+
+def _message(error: Exception) -> str:
+    """In a line, what went wrong."""
+    if isinstance(error, ModstarError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: name a smaller folder, or leave files out with --exclude"
+    if isinstance(error, ImportError):
         from modstar_lsp.installation import packages_missing
 
-        complain(program, packages_missing(error))
-        _debug()
-    except Exception as error:
-        unexpected = f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)"
-        complain(program, shortage(error) or unexpected)
-        _debug()
-    return ERROR
+        return packages_missing(error)
+    if told := shortage(error):
+        return told
+    if isinstance(error, OSError):
+        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        return f"{error.strerror or error}{where}"
+    return f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)"
 
 
 def leave(status: int) -> NoReturn:

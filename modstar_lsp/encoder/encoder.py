@@ -12,6 +12,7 @@ from modstar_lsp.encoder.bundle import Bundle
 from modstar_lsp.encoder.dictionary import in_english
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import BundleError, QueryError
+from modstar_lsp.startup import require_room
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,10 +98,11 @@ class Encoder:
     def reranker(self) -> Reranker | None:
         """The encoder of the last stage, loaded at its first use; None where the bundle has none.
 
-        Raises BundleError when its files are damaged.
+        Raises BundleError when its files are damaged, ModstarError when there is too little memory for it.
         """
         with self._lock:
             if self._reranker is None and self.bundle.reranker is not None:
+                require_room()
                 from modstar_lsp.encoder.reranker import Reranker
 
                 self._reranker = Reranker.of_bundle(self.bundle)
@@ -119,6 +121,7 @@ class Encoder:
     def _graph(self, depth: int) -> GraphExit:
         with self._lock:
             if depth not in self._graphs:
+                require_room()
                 from modstar_lsp.encoder.graph import GraphExit
 
                 self._graphs[depth] = GraphExit.at(self.bundle, depth, self._threads)
