@@ -9,11 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.cli.handover import handed_over
-from modstar_lsp.cli.process import FOUND, NOTHING, complain, leave, run
+from modstar_lsp.cli.process import ERROR, FOUND, NOTHING, complain, leave, run
 from modstar_lsp.cli.query_arguments import PROGRAM, make_parser, read_arguments
 from modstar_lsp.cli.terminal import is_terminal, rows_of, say_json, style
-from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceError
+from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceError, reason
 
 if TYPE_CHECKING:
     from modstar_lsp.cli.arguments import Place
@@ -67,17 +68,24 @@ def _command(encoder: Encoder | None = None) -> int:
         encoder = None
     by_code = arguments.similar is not False
     text, paths = _text_and_paths(arguments.words, by_code)
-    scopes = _scopes(paths, arguments)
+    scopes, unread = _scopes(paths, arguments)
     question = _asker(arguments.similar, text, [*paths, *(scope.root for scope in scopes)])
     with ExitStack() as opened:
         answers, failed = _ask_all(scopes, question, arguments, opened, encoder)
+        # That a folder has no file of a language is no news where others have.
+        wrong = [*unread, *(error for error in failed if not isinstance(error, QueryError))]
         if not answers:
-            raise failed[0]
+            *others, last = wrong or failed[:1]
+            for error in others:
+                complain(PROGRAM, str(error))
+            raise last
         answers, found = _show(answers, arguments)
-        _say_what_is_missing(answers, failed)
+        _say_what_is_missing(answers, wrong)
         _say_who_ordered(answers, arguments.explain)
         if not found and not arguments.json and not any(one.results.note for one in answers):
             complain(PROGRAM, _why_nothing(answers))
+        if wrong:
+            return ERROR  # as grep has it: also when something was found
         return FOUND if found else NOTHING
 
 
@@ -107,11 +115,16 @@ def _text_and_paths(words: Sequence[str], by_code: bool) -> tuple[str, Sequence[
         raise WorkspaceError(
             f'{missing}: no such folder; quote a question of several words: "{text} {missing}"'
         )
-    return text, [Path(path).expanduser() for path in paths]
+    return text, [expanded(path) for path in paths]
 
 
-def _scopes(paths: Sequence[Path], arguments: SimpleNamespace) -> Sequence[Scope]:
-    """Where to search: what was named, or every index, or else the project around the current folder."""
+def _scopes(
+    paths: Sequence[Path], arguments: SimpleNamespace
+) -> tuple[Sequence[Scope], Sequence[ModstarError]]:
+    """(where to search, what is wrong with other places).
+
+    That is what was named, or every index, or else the project around the current folder.
+    """
     if arguments.all:
         if paths:
             raise QueryError("--all takes the place of PATH: leave one of them out")
@@ -121,22 +134,33 @@ def _scopes(paths: Sequence[Path], arguments: SimpleNamespace) -> Sequence[Scope
     if not paths:
         from modstar_lsp.cli.indexing import chosen_root
 
-        return [Scope(chosen_root(None))]
-    return united(scope_of(path, arguments.index_dir) for path in paths)
+        return [Scope(chosen_root(None))], []
+    scopes: list[Scope] = []
+    wrong: list[ModstarError] = []
+    for path in paths:
+        try:
+            scopes.append(scope_of(path, arguments.index_dir))
+        except WorkspaceError as error:
+            wrong.append(error)
+        except OSError as error:  # in a folder that may not be entered, on a drive that is gone
+            wrong.append(WorkspaceError(f"{path}: cannot be read ({reason(error)})"))
+    return united(scopes), wrong
 
 
-def _every_scope(arguments: SimpleNamespace) -> Sequence[Scope]:
-    """The folder of every index that this version and model can use."""
+def _every_scope(arguments: SimpleNamespace) -> tuple[Sequence[Scope], Sequence[ModstarError]]:
+    """The folder of every index that this version and model can use, and a line for those that cannot."""
     from modstar_lsp.index.store.inventory import known_indexes
     from modstar_lsp.workspace.scope import Scope, united
 
     known = known_indexes(arguments.index_dir)
     there = [one for one in known if one.state == "there"]
+    wrong: list[ModstarError] = []
     if unknown := sum(one.state == "unknown" for one in known):
-        complain(PROGRAM, f"{unknown:,} of the indexes cannot be read: not searched (see modstar indexes)")
-    if not there:
+        told = f"{unknown:,} of the indexes cannot be read: not searched (see modstar indexes)"
+        wrong.append(StoreError(told))
+    if not there and not wrong:
         raise WorkspaceError("there is no index yet: search or index a project first")
-    return united(Scope(known.root) for known in there)
+    return united(Scope(known.root) for known in there), wrong
 
 
 def _asker(
@@ -149,9 +173,19 @@ def _asker(
         asked = Question.of_text(text)
         return lambda root: asked
     if similar is None:
-        code = Question.of_code(sys.stdin.buffer.read().decode("utf-8", "replace") if sys.stdin else "")
+        code = Question.of_code(_standard_input())
         return lambda root: code
     return _code(similar, around)
+
+
+def _standard_input() -> str:
+    """The text that is piped in, whatever its encoding. Raises QueryError."""
+    from modstar_lsp.files.source import Unreadable, decode
+
+    try:
+        return decode("-", sys.stdin.buffer.read()) if sys.stdin else ""
+    except Unreadable as error:
+        raise QueryError(f"standard input: {error.reason}, so there is no code in it") from None
 
 
 def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
@@ -176,7 +210,7 @@ def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
 def _selected_file(file: Path, around: Sequence[Path]) -> Path:
     """The file of --similar, as the current directory or else a folder that is searched knows it."""
     for folder in (Path.cwd(), *around):
-        candidate = folder / file.expanduser()
+        candidate = folder / expanded(file)
         if candidate.is_file():
             return candidate.resolve()
     raise QueryError(f"{file}: no such file")
@@ -199,14 +233,24 @@ def _ask_all(
             workspace = opened.enter_context(_open_fresh(scope, asked, arguments, encoder))
             options = _options(arguments, scope)
             results = _answer(workspace, asked, options)
-        except ModstarError as error:
+        except QueryError as error:
             failed.append(error)
+        except ModstarError as error:
+            failed.append(_named(error, scope.root, len(scopes) > 1))
+        except OSError as error:
+            failed.append(WorkspaceError(f"{scope.root}: cannot be read ({reason(error)})"))
         else:
             answers.append(Answered(workspace, asked, options, results))
     if any(one.results.hits and not one.results.note for one in answers):
         # Where a phrase stands nowhere its words were searched for; where it stands is what was asked for.
         answers = [one for one in answers if not one.results.note]
     return answers, failed
+
+
+def _named(error: ModstarError, root: Path, among_others: bool) -> ModstarError:
+    """`error`; of one folder among others it says of which."""
+    told = str(error)
+    return error if not among_others or str(root) in told else type(error)(f"{root}: {told}")
 
 
 def _options(arguments: SimpleNamespace, scope: Scope) -> Options:
@@ -440,11 +484,10 @@ def _left_out(answers: Sequence[Answered]) -> str:
     return f" (left out {said})" if said else ""
 
 
-def _say_what_is_missing(answers: Sequence[Answered], failed: Sequence[ModstarError]) -> None:
+def _say_what_is_missing(answers: Sequence[Answered], wrong: Sequence[ModstarError]) -> None:
     """A line for each folder that could not be asked, or not in full, or not as it was meant."""
-    for error in failed:
-        if not isinstance(error, QueryError):  # that a folder has no file of a language is no news
-            complain(PROGRAM, str(error))
+    for error in wrong:
+        complain(PROGRAM, str(error))
     for one in answers:
         where = f"{one.workspace.root}: " if len(answers) > 1 else ""
         if one.results.indexed_share < 1:

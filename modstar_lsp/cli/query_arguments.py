@@ -56,7 +56,8 @@ The index is made at first use and brought up to date before every search.
 Everything stays on this machine."""
 
 _EPILOG = """\
-exit status: 0 when something was found, 1 when nothing was, 2 after an error
+exit status: 0 when something was found, 1 when nothing was, 2 after an error,
+also where one of several folders could not be searched and others had hits
 
 examples:
   modstar-query "parse json"

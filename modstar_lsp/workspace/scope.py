@@ -10,6 +10,9 @@ from typing import NamedTuple
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.workspace.workspace import is_a_lot, is_project
 
+# Of a path in a message so many letters.
+_SHOWN = 200
+
 
 class Scope(NamedTuple):
     """root: whose index is asked.  below: files and folders in it that bound the search, none for all."""
@@ -26,7 +29,12 @@ def scope_of(path: Path, index_dir: Path | None = None) -> Scope:
     the top of a repository. Without such a one, or where that leaves the folder out (ignored, vendored), it
     stands for itself. Raises WorkspaceError for what is not there, and for a file that is in no index.
     """
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except (OSError, ValueError) as error:  # in a folder that may not be entered, or too long a name
+        told = error.strerror if isinstance(error, OSError) else error
+        raise WorkspaceError(f"{str(path)[:_SHOWN]!r}: cannot be read ({told})") from None
+    if not is_there:
         raise WorkspaceError(f"{path}: no such folder or file")
     from modstar_lsp.index.store.inventory import has_index
 

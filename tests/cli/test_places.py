@@ -151,7 +151,7 @@ def test_all_says_that_an_index_cannot_be_read(shell: Shell, two: Path, tmp_path
     (database,) = (tmp_path / "cache/modstar").glob("store-*/index-*.sqlite")
     database.write_bytes(b"no database")
     answer = shell.query("tax", "--all")
-    assert answer.status == 0
+    assert answer.status == 2 and answer.places, "as grep has it"
     assert (
         answer.err == "modstar-query: 1 of the indexes cannot be read: not searched (see modstar indexes)\n"
     )
@@ -170,10 +170,27 @@ def test_fifty_projects_are_searched_together(shell: Shell, tmp_path: Path) -> N
 def test_one_folder_that_cannot_be_searched_does_not_keep_the_others_from_it(
     shell: Shell, two: Path, tmp_path: Path
 ) -> None:
-    assert shell.query("tax", ".", str(tmp_path / "none" / "here")).status == 2, "a mistake is a mistake"
+    missing = str(tmp_path / "none" / "here")
+    answer = shell.query("tax", ".", missing, str(two), *EVERYTHING)
+    assert answer.status == 2 and files(answer) >= {"cmd/tax.go", str(two / "tax.py")}, "as grep has it"
+    assert answer.err == f"modstar-query: {missing}: no such folder or file\n"
+    nothing = shell.query("tax", missing, f"{missing}/2")
+    assert (nothing.status, nothing.out, nothing.err.count("\n")) == (2, "", 2)
     answer = shell.query("tax", ".", str(two), "-t", "go", *EVERYTHING)
     assert answer.status == 0 and files(answer) == {"cmd/tax.go"}
     assert shell.query("tax", ".", str(two), "-t", "cobol").status == 2
+
+
+def test_a_folder_whose_index_cannot_be_read_is_named_beside_the_hits_of_others(
+    shell: Shell, two: Path, tmp_path: Path
+) -> None:
+    assert shell.index().status == shell.index(str(two)).status == 0
+    (database,) = (tmp_path / "cache/modstar").glob("store-*/index-*.sqlite")
+    database.write_bytes(b"no database")
+    answer = shell.query("tax", ".", str(two), "--no-refresh", "--json", *EVERYTHING)
+    assert answer.status == 2 and answer.err.startswith(f"modstar-query: {two}: the index in ")
+    assert answer.err.count("\n") == 1
+    assert {hit["path"] for hit in json.loads(answer.out)["hits"]} >= {"cmd/tax.go"}
 
 
 def test_a_phrase_that_stands_in_one_folder_is_not_words_in_the_others(shell: Shell, two: Path) -> None:
