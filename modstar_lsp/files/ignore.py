@@ -7,6 +7,7 @@ the answers with those of git itself.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +29,10 @@ _GRAM = 3
 # Of the letters in a pattern so many are looked at for those that the fewest other patterns have.
 _MAX_GRAMS = 16
 
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# What becomes of bytes that are no text: file names may have the same.
+_ODD = {"utf-16": "replace", "utf-8-sig": "surrogateescape"}
 
 # One pattern: negated ("!"), only for folders ("/" at its end), the rest. Making NamedTuples would take a
 # third of the time of a long file.
@@ -154,7 +159,9 @@ def read_patterns(path: Path, *, follow: bool = False) -> Patterns | None:
         data = read_regular(path, MAX_IGNORE_BYTES, follow=follow)
     except OSError:
         return None
-    patterns = Patterns(data.decode("utf-8-sig", "surrogateescape").split("\n"))
+    # git reads no UTF-16, which Windows PowerShell writes; whoever wrote it wants something left out.
+    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
+    patterns = Patterns(data.decode(encoding, _ODD[encoding]).split("\n"))
     return patterns or None
 
 

@@ -171,7 +171,7 @@ def _global_excludes() -> Path | None:
 
 def _excludes_file(config: Path) -> str:
     try:
-        text = read_regular(config, _MAX_CONFIG_BYTES).decode("utf-8", "surrogateescape")
+        text = read_regular(config, _MAX_CONFIG_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError:
         return ""
     if "excludesfile" not in text.lower():

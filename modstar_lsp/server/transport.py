@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import socket
 import sys
@@ -69,6 +70,7 @@ def bodies(source: BinaryIO) -> Iterator[bytes]:
     while True:
         length = None
         while line := source.readline():
+            line = line.removeprefix(codecs.BOM_UTF8)  # a shell may begin a pipe with it
             name, colon, value = line.partition(b":")
             if not line.strip():
                 if length is None:

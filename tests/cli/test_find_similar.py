@@ -30,6 +30,14 @@ def test_code_on_standard_input(indexed: Shell) -> None:
     assert answer.places[0] in ("web/client.ts:4", "src/shop/jsonio.py:6")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_code_on_standard_input_begins_with_a_byte_order_mark(indexed: Shell, encoding: str) -> None:
+    """As PowerShell writes it."""
+    code = "ValueAddedTax(cents int, percent int) int { return cents * percent / 100 }"
+    answer = indexed.query("--similar", "-", stdin=code.encode(encoding))
+    assert answer.places[0] == "cmd/tax.go:4"
+
+
 def test_the_file_is_found_from_here_and_from_the_root(indexed: Shell) -> None:
     here = indexed.query("--similar", "jsonio.py:6-9", "--min-score", "0", cwd=indexed.cwd / "src/shop")
     root = indexed.query("--similar", "src/shop/jsonio.py:6-9", "--min-score", "0", cwd=indexed.cwd / "web")

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from planting import Plant
 
+from modstar_lsp.files import walk
 from modstar_lsp.files.ignore import Patterns
 from modstar_lsp.files.wildmatch import Glob
 
@@ -204,3 +206,21 @@ def test_more_wildcards_than_anybody_writes_are_not_all_obeyed() -> None:
     assert patterns.verdict("a.log", "a.log", False)
     assert patterns.verdict("name.py", "name.py", False)
     assert patterns.verdict("7xy", "7xy", False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", [".gitignore", ".modstarignore"])
+def test_an_ignore_file_begins_with_a_byte_order_mark(plant: Plant, encoding: str, name: str) -> None:
+    """As PowerShell writes it, in UTF-16 up to version 5."""
+    root = plant({name: "private.py\n*.js\n".encode(encoding), "private.py": "", "a.js": "", "b.py": ""})
+    assert [file.path for file in walk(root).files] == ["b.py"]
+
+
+def test_a_configuration_of_git_begins_with_a_byte_order_mark(plant: Plant, no_user_settings: Path) -> None:
+    excludes = no_user_settings / "excludes"
+    excludes.write_text("private.py\n")
+    (no_user_settings / ".gitconfig").write_bytes(
+        b"\xef\xbb\xbf[core]\n\texcludesFile = " + os.fsencode(excludes) + b"\n"
+    )
+    root = plant({".git/HEAD": "ref: refs/heads/main\n", "private.py": "", "b.py": ""})
+    assert [file.path for file in walk(root).files] == ["b.py"]

@@ -216,6 +216,17 @@ def test_headers_that_no_client_should_send(served: Client) -> None:
     assert served.wait(lambda message: message.get("id") == "x")["result"]["version"]
 
 
+@pytest.mark.parametrize(("before", "inside"), [(True, False), (False, True), (True, True)])
+def test_a_byte_order_mark_before_a_message_or_in_it(served: Client, before: bool, inside: bool) -> None:
+    """As a shell puts it at the beginning of a pipe."""
+    assert served.process.stdin is not None
+    mark, asked = b"\xef\xbb\xbf", f"mark {before} {inside}"
+    body = mark * inside + b'{"jsonrpc":"2.0","id":"%s","method":"modstar/status"}' % asked.encode()
+    served.process.stdin.write(mark * before + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    served.process.stdin.flush()
+    assert served.wait(lambda message: message.get("id") == asked)["result"]["version"]
+
+
 def test_requests_outside_the_life_of_a_session(start: Any, project: Any) -> None:
     client = start()
     assert client.error("modstar/status", {})["code"] == NOT_INITIALIZED
