@@ -14,17 +14,21 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from modstar_lsp.errors import ModstarError
+from modstar_lsp.cache_folder import expanded
+from modstar_lsp.errors import ModstarError, reason
 from modstar_lsp.files.opening import NotRegularError, read_regular
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 NAME = "modstar"
 # Of a configuration. They are written by hand.
 _MOST_SETTINGS_BYTES = 4_000_000
+# Editors on Windows begin a file with it; it stays.
+_MARK = "\ufeff"
 
 
 class Client(NamedTuple):
@@ -228,13 +232,13 @@ def _command(verb: str, arguments: list[str]) -> None:
         raise ModstarError(f"name one of {', '.join(known)} (and --dry-run to see the change alone)")
     client = known[names[0]]
     # An editor's links lead to where the file is; that is changed, and the link stays.
-    file = Path(os.path.realpath(Path(client.file).expanduser()))
+    file = Path(os.path.realpath(_place(client)))
     try:
-        before = _content(file)
+        mark, before = _content(file)
         if verb == "install":
             after: str | None = installed(before, client)
         else:
-            after = None if before is None else uninstalled(before, client)
+            after = None if before is None else _uninstalled_by_any(before, names[0])
         if after != before and before is not None and not file.stat().st_mode & 0o222:
             raise NotOurs("it is read-only")
     except NotOurs as error:
@@ -246,29 +250,54 @@ def _command(verb: str, arguments: list[str]) -> None:
         old, new = ((text or "").splitlines(keepends=True) for text in (before, after))
         sys.stdout.writelines(difflib.unified_diff(old, new, str(file), str(file)))
     else:
-        _write(file, after)
+        try:
+            _write(file, after if after is None else mark + after)
+        except OSError as error:
+            raise ModstarError(f"{file} is left as it is: it cannot be written ({reason(error)})") from None
         print(f"{file}: {'added' if verb == 'install' else 'removed'} {NAME}")
 
 
-def _content(file: Path) -> str | None:
-    """The text of a configuration, None when there is none. Raises NotOurs and OSError."""
+def _uninstalled_by_any(text: str, name: str) -> str | None:
+    """See `uninstalled`: what was put there may name the command, or say where it is. Raises NotOurs."""
+    by_name, by_path = (clients(command)[name] for command in (NAME, _beside_python()))
+    try:
+        return uninstalled(text, by_name)
+    except NotOurs:
+        return uninstalled(text, by_path)
+
+
+def _place(client: Client) -> Path:
+    """Where the configuration is. Raises ModstarError when it is in a home folder that nobody knows."""
+    place = expanded(client.file)
+    if client.file.startswith("~") and not place.is_absolute():
+        raise ModstarError(f"no home folder is known, where {client.file} would be: set HOME")
+    return place
+
+
+def _content(file: Path) -> tuple[str, str | None]:
+    """(byte order mark, text of a configuration, None when there is none). Raises NotOurs and OSError."""
     try:
         content = read_regular(file, _MOST_SETTINGS_BYTES + 1)
     except FileNotFoundError:
-        return None
+        return "", None
     except NotRegularError:
         raise NotOurs("it is no regular file") from None
     if len(content) > _MOST_SETTINGS_BYTES:
         raise NotOurs(f"it has more than {_MOST_SETTINGS_BYTES:,} bytes")
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise NotOurs("it is no UTF-8") from None
+    return (_MARK, text[1:]) if text.startswith(_MARK) else ("", text)
 
 
 def _program() -> str:
     """What a client starts: by name where that is found, so that a configuration can be shared."""
-    return NAME if shutil.which(NAME) else os.fspath(Path(sys.executable).with_name(NAME))
+    return NAME if shutil.which(NAME) else _beside_python()
+
+
+def _beside_python() -> str:
+    return os.fspath(Path(sys.executable).with_name(NAME))
 
 
 def _write(file: Path, text: str | None) -> None:
@@ -283,12 +312,21 @@ def _write(file: Path, text: str | None) -> None:
             target.write(text.encode("utf-8"))
         if file.exists():
             shutil.copymode(file, name)
+            _keep_owner(file, name)
         else:
             Path(name).chmod(0o644)
         Path(name).replace(file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _keep_owner(file: Path, name: str) -> None:
+    """`name` belongs to whom `file` does: who installs as root leaves others their configuration."""
+    if hasattr(os, "chown"):
+        status = file.stat()
+        with suppress(OSError):
+            os.chown(name, status.st_uid, status.st_gid)
 
 
 if __name__ == "__main__":

@@ -183,3 +183,54 @@ def test_uninstalling_from_a_file_with_comments_tells_to_do_it_by_hand(tmp_path:
 def test_an_unknown_client_is_told_which_there_are(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = command(tmp_path, "install", *words)
     assert done.returncode == 2 and "claude-code, codex" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_byte_order_mark_stays(tmp_path: Path, name: str) -> None:
+    """Editors on Windows begin a file with it."""
+    file = tmp_path / CLIENTS[name].file.removeprefix("~/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = b"\xef\xbb\xbf" + (b"a = 1\r\n" if name == "codex" else b'{\r\n  "a": 1\r\n}\r\n')
+    file.write_bytes(before)
+    assert command(tmp_path, "install", name).returncode == 0
+    made = file.read_bytes()
+    assert made.startswith(b"\xef\xbb\xbf") and made.count(b"\xef\xbb\xbf") == 1 and b"modstar" in made
+    assert command(tmp_path, "uninstall", name).returncode == 0
+    assert file.read_bytes() == before
+
+
+def test_what_another_installation_put_there_is_taken_out(tmp_path: Path) -> None:
+    """Once the command was found by its name, and once it was not."""
+    for name in ("codex", "cursor", "opencode"):
+        client = clients(os.fspath(Path(sys.executable).with_name("modstar")))[name]
+        file = tmp_path / client.file.removeprefix("~/")
+        for entry in (client, CLIENTS[name]):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(installed(None, entry))
+            assert command(tmp_path, "uninstall", name).returncode == 0
+            assert not file.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="users and homes")
+def test_without_a_home_folder_nothing_is_put_anywhere(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; os.environ.pop('HOME', None)\n"
+        "import pwd; pwd.getpwuid = {}.__getitem__\n"
+        "sys.argv[:] = ['modstar install', 'codex']\n"
+        "from modstar_lsp.mcp.install import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "no home folder is known" in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root alone gives files away")
+def test_a_file_stays_its_owners_when_root_installs(tmp_path: Path) -> None:
+    file = tmp_path / ".mcp.json"
+    file.write_text("{}")
+    os.chown(file, 65534, 65534)
+    file.chmod(0o600)
+    assert command(tmp_path, "install", "claude-code").returncode == 0
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (65534, 0o600)
