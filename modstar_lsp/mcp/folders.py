@@ -28,6 +28,9 @@ _IDLE_SECONDS = 600.0
 # What it may take of the machine: as the language server's.
 _POLITE = {"watch": False, "share": 0.5, "on_battery": "pause", "deepen": True}
 
+# Of a path in a message so many letters.
+_SHOWN = 200
+
 
 class Folder:
     """One folder: its index to read, and the process that writes it. For any thread.
@@ -218,11 +221,11 @@ class Folders:
             if full == folder.root or folder.root in full.parents
         ]
         if not inside:
-            raise WorkspaceError(f"{path} is outside of what may be searched: {self}")
+            raise WorkspaceError(f"{path[:_SHOWN]} is outside of what may be searched: {self}")
         for folder, below in inside:
-            if (folder.root / below).exists():
+            if _exists(folder.root / below):
                 return folder, "" if below == "." else below
-        raise WorkspaceError(f"{path}: no such file or folder in {self}")
+        raise WorkspaceError(f"{path[:_SHOWN]}: no such file or folder in {self}")
 
     def __str__(self) -> str:
         return ", ".join(str(folder.root) for folder in self.folders)
@@ -236,5 +239,12 @@ class Folders:
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # a link that leads to itself
-        raise WorkspaceError(f"{path}: cannot be followed") from None
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself, half of a surrogate pair
+        raise WorkspaceError(f"{str(path)[:_SHOWN]!r}: cannot be followed") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # longer than the system allows, or forbidden
+        return False

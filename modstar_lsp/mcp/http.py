@@ -11,10 +11,13 @@ import hmac
 import json
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +32,16 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _SESSIONS = 64
 # A connection that says nothing for so long is closed; a client opens another.
 _SILENT_SECONDS = 120.0
+
+# Open at the same time; a further one is turned away. Each has a thread of its own.
+_CONNECTIONS = 100
+# When none can be had because the process has too many files open.
+_PAUSE_SECONDS = 0.1
+_TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+# Of a length; Python reads no number of thousands.
+_DIGITS = 20
+# Of a message that nobody reads so much at a time.
+_SKIPPED_BYTES = 65_536
 
 HttpAnswer = tuple[HTTPStatus, Mapping[str, Any] | None, Mapping[str, str]]
 
@@ -71,17 +84,45 @@ class HttpServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = _CONNECTIONS
 
     def __init__(self, port: int, token: str, made: Callable[[], Methods], versions: tuple[str, ...]) -> None:
         self.token = token
         self.sessions = Sessions(made)
         self.versions = versions
+        self._room = threading.Semaphore(_CONNECTIONS)
         super().__init__((HOST, port), _Handler)
 
     @property
     def url(self) -> str:
         """The address for clients."""
         return f"http://{HOST}:{self.server_port}{PATH}"
+
+    def get_request(self) -> tuple[socket, Any]:
+        """The next connection. Raises OSError when there can be none now, and then not at once."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(
+                _PAUSE_SECONDS
+            )  # it still waits, so that whoever listens would be called again at once
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serves a connection on a thread of its own, or turns it away where there are too many."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.send(_TURNED_AWAY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """See `process_request`."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is gone, or speaks no HTTP, is nobody's business."""
@@ -94,16 +135,25 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENT_SECONDS
 
     def do_POST(self) -> None:
-        body = self._body()
-        if body is not None:
-            self._send(*(self._refusal() or self._answer(body)))
+        length = self._length()
+        if length is None:
+            return
+        refusal = self._refusal()
+        if refusal is None:
+            self._send(*self._answer(self.rfile.read(length)))
+            return
+        while length > 0 and (read := len(self.rfile.read(min(length, _SKIPPED_BYTES)))):
+            length -= read
+        self._send(*refusal)
 
     def do_DELETE(self) -> None:
         """The client ends its session."""
+        self._expect_no_body()
         self._send(*(self._refusal() or self._ended()))
 
     def do_GET(self) -> None:
         """Asks for a stream of events, which there is none of."""
+        self._expect_no_body()
         self._send(
             *(self._refusal() or _said(HTTPStatus.METHOD_NOT_ALLOWED, "POST only", Allow="POST, DELETE"))
         )
@@ -131,19 +181,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- what is asked
 
-    def _body(self) -> bytes | None:
-        """The message; None when the request was refused, as its end is not known."""
+    def _expect_no_body(self) -> None:
+        """What comes with such a request all the same would be taken for the next one."""
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+
+    def _length(self) -> int | None:
+        """Of the message; None when the request was refused, as its end is not known."""
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit()) or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             self._send(*_said(HTTPStatus.LENGTH_REQUIRED, "Content-Length is needed"))
             return None
-        if int(length) > MESSAGE_BYTES:
+        if len(length) > _DIGITS or int(length) > MESSAGE_BYTES:
             self.close_connection = True
             said = f"a message has {MESSAGE_BYTES:,} bytes at most"
             self._send(*_said(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said))
             return None
-        return self.rfile.read(int(length))
+        return int(length)
 
     def _answer(self, body: bytes) -> HttpAnswer:
         try:

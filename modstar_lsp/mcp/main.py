@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from modstar_lsp import __version__
 from modstar_lsp.background.child import Launch
 from modstar_lsp.background.residency import Residency
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import ModstarError, WorkspaceError
 from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
@@ -184,7 +185,7 @@ def _arguments(given: list[str]) -> Arguments:
             value = next(rest, "")
             if not value:
                 raise WorkspaceError(f"{word} needs a folder (see {PROGRAM} --help)")
-            options[word.strip("-").replace("-", "_")] = Path(value).expanduser().absolute()
+            options[word.strip("-").replace("-", "_")] = expanded(value).absolute()
         elif word == "--http":
             port = _port(next(rest, ""))
         elif word.startswith("-"):
@@ -192,7 +193,7 @@ def _arguments(given: list[str]) -> Arguments:
         elif not word.strip():
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
-            roots.append(Path(word).expanduser().absolute())
+            roots.append(expanded(word).absolute())
     return Arguments(roots, Launch(options.get("index_dir"), options.get("bundle")), port)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +163,34 @@ def test_what_may_be_asked(server: Served, method: str, body: bytes | None, path
 def test_too_long_a_message_is_refused_unread(server: Served) -> None:
     assert server.request("POST", b"", Content_Length="9000000")[0] == 413
     assert server.request("POST", b"", Content_Length="many")[0] == 411
+    assert server.request("POST", b"", Content_Length="9" * 5_000)[0] == 413
+    assert server.request("POST", b"0\r\n\r\n", Transfer_Encoding="chunked")[0] == 411
+    assert server.request("POST", b"x" * 3_000_000, Authorization="Bearer guess")[0] == 401
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", b"405"), ("DELETE", b"404")])
+def test_what_comes_behind_a_request_is_no_request_of_its_own(
+    server: Served, method: str, status: bytes
+) -> None:
+    inside = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    lines = [f"{method} /mcp HTTP/1.1", "Host: localhost", f"Authorization: {server.authorization}"]
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        head = "\r\n".join([*lines, f"Content-Length: {len(inside)}", "", ""])
+        connection.sendall(head.encode() + inside)
+        answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answers.startswith(b"HTTP/1.1 " + status) and answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_flood_of_connections_is_turned_away_and_over_when_it_ends(server: Served) -> None:
+    with ExitStack() as flood:
+        for _ in range(110):
+            connection = flood.enter_context(socket.create_connection(("127.0.0.1", server.port), TIMEOUT))
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 503")
+    deadline = time.monotonic() + TIMEOUT
+    while (status := server.ask("tools/list")[0]) != 200 and time.monotonic() < deadline:
+        pass
+    assert status == 200
 
 
 def test_a_client_that_ends_its_session_is_forgotten_and_others_are_not(server: Served) -> None:

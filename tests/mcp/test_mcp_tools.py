@@ -164,6 +164,8 @@ def test_what_is_not_searched_is_not_read_either(client: Client, shop: Path) -> 
         ("search", {"query": "x", "paths": [1]}, "search: paths must be a list of texts"),
         ("search", {"query": "x", "paths": ["missing"]}, "missing: no such file or folder in "),
         ("search", {"query": "x", "paths": [""]}, "a path is empty"),
+        ("search", {"query": "x", "paths": ["x" * 5_000]}, f"{'x' * 200}: no such file or folder in "),
+        ("outline", {"path": "\ud800"}, "'/"),
         ("search", {"query": "x", "language": ["klingon"]}, "language must name a language"),
         (
             "search",
