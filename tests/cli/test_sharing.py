@@ -181,3 +181,16 @@ def test_a_bad_file_is_told_before_the_work_begins(shell: Shell, tmp_path: Path)
     shutil.copyfile(shell.cwd / "README.md", tmp_path / "bad")
     one_line(shell.index("--import", str(tmp_path / "bad")), 2, "no file that")
     assert json.loads(shell.index("--status", "--json").out)["files"] == 0
+
+
+@posix
+def test_a_file_is_written_through_a_link_and_nothing_else_is_replaced(
+    shell: Shell, exported: Path, tmp_path: Path
+) -> None:
+    """Root would have had a file in place of /dev/stdout, or of /dev/null."""
+    shell.index("--import", str(exported))
+    os.mkfifo(tmp_path / "pipe")
+    one_line(shell.index("--export", str(tmp_path / "pipe")), 2, "cannot write", "no regular file")
+    (tmp_path / "link").symlink_to("target")
+    assert shell.index("--export", str(tmp_path / "link")).status == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").stat().st_size > 1_000

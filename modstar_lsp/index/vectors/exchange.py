@@ -89,7 +89,14 @@ def _content(
 
 
 def _replace(file: Path, content: Iterator[bytes]) -> None:
-    """Puts `content` and its sha256 in the place of `file`, readable by its owner alone."""
+    """Puts `content` and its sha256 in the place of `file`, readable by its owner alone.
+
+    What a link leads to is replaced, and the link stays. Raises StoreError where no file could be: whoever is
+    root would replace a device.
+    """
+    file = Path(os.path.realpath(file))
+    if file.exists() and not file.is_file():
+        raise StoreError(f"cannot write {file} (it is no regular file): name a file elsewhere")
     temporary = ""
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name[:40]}.", delete=False) as out:
