@@ -50,7 +50,11 @@ def known_indexes(base: Path | None = None) -> Sequence[KnownIndex]:
         folders = [folder for folder in indexes_folder(base).iterdir() if any(folder.glob(_DATABASES))]
     except OSError:  # nothing was ever indexed, or nothing may be seen
         return []
-    return sorted((_described(folder) for folder in folders), key=lambda known: (-known.used, known.root))
+    found = []
+    for folder in folders:
+        with suppress(OSError):  # it is being removed
+            found.append(_described(folder))
+    return sorted(found, key=lambda known: (-known.used, known.root))
 
 
 def remove_index(known: KnownIndex) -> None:
@@ -83,25 +87,27 @@ def _described(folder: Path) -> KnownIndex:
     with suppress(OSError):  # looking is no use, and SQLite makes and removes files when it looks
         os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     state: State = "unknown"
-    if root and index_folder(Path(root), folder.parent).name == folder.name:
+    if root and "\0" not in root and index_folder(Path(root), folder.parent).name == folder.name:
         state = "gone" if _is_gone(root) else "there"
     return KnownIndex(folder, Path(root), state, files, models, size, before.st_mtime)
 
 
 def _written(file: Path) -> tuple[int, int]:
-    return format_of(file.name), file.stat().st_mtime_ns
+    return format_of(file.name), file.lstat().st_mtime_ns
 
 
 def _contents(file: Path) -> tuple[str, int]:
     """(whose it is, number of files); ("", 0) for one that cannot be read."""
+    if not file.is_file():  # a FIFO would be waited for
+        return "", 0
     try:
         uri = f"{file.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as connection:
             root = connection.execute("SELECT value FROM meta WHERE key = 'root'").fetchone()
             files = connection.execute("SELECT count(*) FROM files WHERE skipped IS NULL").fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return "", 0
-    return (str(root[0]) if root else ""), int(files[0])
+    return (root[0] if root and isinstance(root[0], str) else ""), int(files[0])
 
 
 def _is_gone(root: str) -> bool:

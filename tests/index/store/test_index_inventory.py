@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,22 @@ def test_removing_an_index_leaves_that_of_no_model(indexed_twice: Tree) -> None:
     remove_index(known)
     assert not indexed_twice.folder.exists()
     assert not has_index(indexed_twice.root, base)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs FIFOs")
+def test_broken_indexes_of_every_kind_hide_no_other(indexed_twice: Tree) -> None:
+    base = indexed_twice.folder.parent
+    name = database_name(indexed_twice.bundle.digest)
+    for kind in ("fifo", "folder", "link", "empty", "foreign", "nul", "bytes", "nothing"):
+        (base / kind).mkdir()
+    os.mkfifo(base / "fifo" / name)
+    (base / "folder" / name).mkdir()
+    (base / "link" / name).symlink_to(name)
+    (base / "empty" / name).touch()
+    for kind, root in (("foreign", str(indexed_twice.root)), ("nul", "a\0b"), ("bytes", b"\xff/a")):
+        shutil.copy(indexed_twice.file, base / kind / name)
+        with closing(sqlite3.connect(base / kind / name)) as connection, connection:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'root'", (root,))
+    found = {known.folder.name: known.state for known in known_indexes(base)}
+    assert found.pop(indexed_twice.folder.name) == "there"
+    assert found == dict.fromkeys(("fifo", "folder", "link", "empty", "foreign", "nul", "bytes"), "unknown")
