@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modstar.results import Answer, Hit
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import ModstarError, QueryError, WorkspaceError
 from modstar_lsp.files.languages import CONTENTS
 from modstar_lsp.workspace import Workspace, is_a_lot, project_root
@@ -49,13 +51,21 @@ def open(  # noqa: A001, as of other libraries that open something
 
     Raises WorkspaceError, BundleError or StoreError, each with one line that says what to do.
     """
-    base = None if index_dir is None else Path(index_dir).expanduser()
-    scope = _project_here() if path is None else scope_of(Path(path).expanduser(), base)
-    model = None if bundle is None else Path(bundle).expanduser()
+    base = None if index_dir is None else _named(index_dir, "index_dir")
+    scope = _project_here() if path is None else scope_of(_named(path, "path"), base)
+    model = None if bundle is None else _named(bundle, "bundle")
     workspace = Workspace.open(scope.root, index_dir=base, bundle=model)
     if workspace.notice:
         warnings.warn(workspace.notice, stacklevel=2)
     return Project(workspace, scope.below)
+
+
+def _named(path: str | Path, what: str) -> Path:
+    """A path that an argument names. Raises WorkspaceError for one that can be none."""
+    text = os.fspath(path)
+    if not text.strip() or "\0" in text:
+        raise WorkspaceError(f"{what} must name a folder, not {text[:40]!r}")
+    return expanded(text)
 
 
 def _project_here() -> Scope:
@@ -109,6 +119,8 @@ class Project:
         Raises QueryError when the question or a filter makes no sense, StoreError when the index cannot be
         written or read.
         """
+        if not isinstance(question, str):
+            raise TypeError(f"question must be a str, not {type(question).__name__}")
         options = self._options(k, language, glob, content, min_score, budget)
         return self._ask(Question.of_text(question), options, refresh)
 
@@ -207,6 +219,8 @@ class Project:
             return Question.of_code(code)
         if isinstance(code, Hit):
             code = Place(code.path, code.start_line, code.end_line)
+        if not isinstance(code, Place):
+            raise TypeError(f"code must be a str, a Hit or a Place, not {type(code).__name__}")
         inside = self._inside(code.path)
         text = searched_text(self.root, inside)
         last = code.line if code.last_line is None else code.last_line
@@ -217,10 +231,18 @@ class Project:
 
     def _inside(self, path: str | Path) -> str:
         """A path below the root, with `/`. Links are followed first, so none leads out."""
-        full = (self.root / Path(path).expanduser()).resolve()
+        try:
+            full = (self.root / expanded(path)).resolve()
+            is_file = full.is_file()
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # too long, with a NUL, forbidden, a loop of links
+            raise WorkspaceError(f"{str(path)[:200]!r}: cannot be read in {self.root} ({error})") from None
         if self.root not in full.parents:
             raise WorkspaceError(f"{path} is outside of {self.root}")
-        if not full.is_file():
+        if not is_file:
             raise WorkspaceError(f"{path}: no such file in {self.root}")
         return full.relative_to(self.root).as_posix()
 

@@ -1,11 +1,25 @@
-"""The user's cache folder, by a few lines of our own."""
+"""The user's cache folder, and what `~` means, by a few lines of our own."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from modstar_lsp.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """`path` with the home folder for a `~`, as shells have it: where none is known, `~` is a name as any.
+
+    `Path.expanduser` raises RuntimeError then, which no caller expects.
+    """
+    from pathlib import Path
+
+    return Path(os.path.expanduser(path))
 
 
 def user_cache() -> str:

@@ -178,3 +178,21 @@ def test_the_users_own_reader_orders_or_a_note_says_why_not(
         assert [hit.path for hit in ordered][1:3] == [hit.path for hit in before][:2] and not ordered.note
         endpoint.answer = lambda request: completion("")
         assert "no list of numbers" in project.search(question, min_score=0, budget=60).note
+
+
+def test_what_can_be_no_path_or_no_number_is_refused_in_one_line(shop: Path) -> None:
+    for wrong in ({"path": ""}, {"path": "a\0"}, {"path": shop, "index_dir": ""}):
+        with pytest.raises(modstar.WorkspaceError, match="must name a folder"):
+            modstar.open(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(modstar.WorkspaceError, match="no such folder"):
+        modstar.open("~no-such-user/src")
+    with modstar.open(shop) as project:
+        for path in ("a\0", "x" * 5_000, "\ud800", "~no-such-user/a.py"):
+            with pytest.raises(modstar.WorkspaceError):
+                project.outline(path)
+        with pytest.raises(modstar.QueryError, match="the budget is nan"):
+            project.search("tax", budget=float("nan"))
+        with pytest.raises(TypeError, match="question must be a str"):
+            project.search(None)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a str, a Hit or a Place"):
+            project.similar(("cmd/tax.go", 4))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from modstar_lsp import __version__
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.cli.terminal import columns
 from modstar_lsp.errors import QueryError
 
@@ -125,7 +126,7 @@ def _path(text: str, what: str) -> Path:
         raise argparse.ArgumentTypeError(f"must name a {what}, but is empty")
     if "\0" in text:
         raise argparse.ArgumentTypeError("must not hold a NUL character")
-    return Path(text).expanduser()
+    return expanded(text)
 
 
 def pattern(text: str) -> str:

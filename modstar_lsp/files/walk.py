@@ -195,13 +195,13 @@ def left_out(
     git, own = rules.enter(folder, None)
     full = Path(folder.path, name)
     here = folder.prefix + name
-    if full.is_symlink():
+    if _is_link(full):
         return "link"
     if reason := rules.name(git, own, here, name):
         return reason
     try:
         status = full.lstat()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have is judged, too
         status = None
     return rules.file(own, here, name, status)
 
@@ -224,9 +224,9 @@ def _entered(rules: _Rules, path: str) -> _Folder | None:
         where = folder.path
 
         def beside(ending: str, where: str = where) -> bool:
-            return Path(where, ending).exists() or (ending[0] == "." and any(Path(where).glob(f"*{ending}")))
+            return _exists(Path(where), ending) or (ending[0] == "." and any(Path(where).glob(f"*{ending}")))
 
-        if full.is_symlink():
+        if _is_link(full):
             return None
         reason, forced = rules.folder(git, own, here, name, folder.forced, beside)
         if reason or (not forced and rules.marked(full, partial(_exists, full))):
@@ -423,6 +423,13 @@ def _exists(folder: Path, name: str) -> bool:
     try:
         return (folder / name).exists()
     except OSError:
+        return False
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # in a folder that may not be entered
         return False
 
 

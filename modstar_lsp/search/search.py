@@ -301,7 +301,7 @@ def gather_similar(
 def _check(options: Options) -> None:
     if options.k < 1:
         raise QueryError(f"k is {options.k}: ask for at least one hit")
-    if options.budget < 0:
+    if not options.budget >= 0:  # nor "not a number"
         raise QueryError(f"the budget is {options.budget:g} seconds: it is 0 or more")
     if options.min_score is not None and not 0 <= options.min_score <= 1:
         raise QueryError(f"the minimum score is {options.min_score}: it lies between 0 and 1")

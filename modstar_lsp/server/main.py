@@ -16,6 +16,7 @@ from modstar_lsp import __version__
 from modstar_lsp.background.child import Child, Launch
 from modstar_lsp.background.residency import Residency
 from modstar_lsp.background.stuck import end_when_stuck
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.installation import packages_missing
 from modstar_lsp.startup import hasten_numpy, require_memory
@@ -166,7 +167,7 @@ def _address(text: str) -> tuple[str, int]:
 def _folder(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError("must name a folder")
-    return Path(text).expanduser().absolute()
+    return expanded(text).absolute()
 
 
 def _exit(text: str) -> int | None:

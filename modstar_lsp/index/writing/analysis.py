@@ -204,4 +204,5 @@ def _embedded_counts(embedded: str, text: str, words: dict[str, int]) -> dict[st
 
 def _is_settled(mtime_ns: int) -> bool:
     tick = _TICK_NS if mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
-    return mtime_ns + tick < time.time_ns()
+    # A time to come, as after a clock that was set back, is no more likely to be met by the next change.
+    return abs(time.time_ns() - mtime_ns) > tick

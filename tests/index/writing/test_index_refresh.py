@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from index_fakes import FakeBundle, Tree
 
+from modstar_lsp.files import walk
 from modstar_lsp.index import Index, Progress
 
 
@@ -142,6 +143,15 @@ def test_a_file_written_twice_within_a_clock_tick_is_noticed(sources: Tree) -> N
         sources.refresh(index)
         assert paths_with(index, "gamma") == {"fresh.py"}
         assert paths_with(index, "alpha") == set()
+
+
+def test_a_file_from_the_future_is_read_once(sources: Tree) -> None:
+    """The clock was set back, or an archive comes from another time zone."""
+    later = time.time_ns() + 3_600_000_000_000
+    os.utime(sources.root / "README.md", ns=(later, later))
+    with sources.open() as index:
+        sources.refresh(index)
+        assert index.pending(walk(sources.root)) == 0
 
 
 def test_an_unreadable_file_is_reported_and_not_read_again(sources: Tree) -> None:
