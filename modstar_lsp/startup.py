@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 from modstar_lsp.errors import ModstarError
@@ -45,6 +46,19 @@ def require_memory() -> None:
             raise ModstarError(
                 f"out of memory: {have} MB are allowed and {need} MB needed: allow more, with ulimit {option}"
             )
+
+
+def allow_files(number: int) -> None:
+    """Lets this process have so many files open, where its user may: 256 are allowed at first on macOS."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # the system's own limit: the message comes with the first file
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def require_room() -> None:

@@ -15,6 +15,7 @@ from modstar_lsp.cli.process import ERROR, FOUND, NOTHING, complain, leave, run
 from modstar_lsp.cli.query_arguments import PROGRAM, make_parser, read_arguments
 from modstar_lsp.cli.terminal import is_terminal, rows_of, say_json, style
 from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceError, reason
+from modstar_lsp.startup import allow_files
 
 if TYPE_CHECKING:
     from modstar_lsp.cli.arguments import Place
@@ -30,6 +31,9 @@ __all__ = ["main", "make_parser", "status"]
 
 # On a terminal the first answer is there at once, and after so many seconds a better order in its place.
 _BUDGET = 0.3
+# Open at the same time: of one folder up to six (the database, its log and what both are found by), of the
+# process itself some more.
+_FILES, _FILES_A_FOLDER = 100, 8
 # Answers shown while an index grows: enough to see that it finds something.
 _PREVIEWED = 5
 
@@ -226,6 +230,8 @@ def _ask_all(
     """(what each folder answers, what went wrong in others). opened: closes them all."""
     answers: list[Answered] = []
     failed: list[ModstarError] = []
+    if len(scopes) > 1:
+        allow_files(_FILES + _FILES_A_FOLDER * len(scopes))
     for scope in scopes:
         encoder = answers[0].workspace.encoder if answers else encoder
         try:

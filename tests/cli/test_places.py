@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,14 @@ def test_fifty_projects_are_searched_together(shell: Shell, tmp_path: Path) -> N
     paths = [str(tmp_path / f"many/p{number}") for number in range(50)]
     answer = shell.query("weigh_part_31", *paths)
     assert answer.places[0] == f"{tmp_path}/many/p31/part31.py:1"
+    if sys.platform != "win32":
+        import resource
+
+        def as_on_macos() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+        answer = shell.query("weigh_part_31", "--all", preexec_fn=as_on_macos)
+        assert answer.places[0] == f"{tmp_path}/many/p31/part31.py:1"
 
 
 def test_one_folder_that_cannot_be_searched_does_not_keep_the_others_from_it(
