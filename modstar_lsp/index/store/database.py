@@ -17,6 +17,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -433,12 +434,23 @@ class KnownFile(NamedTuple):
         return self.size, self.mtime_ns, self.ctime_ns
 
 
+# What every KnownFile has to have; the other columns are compared alone.
+_ALWAYS = ((attrgetter("path"), str), (attrgetter("first"), int), (attrgetter("chunks"), int))
+
+
 def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
-    """All files of the index by path."""
+    """All files of the index by path. Raises Unsound where one has no path, or no chunks that can be told.
+
+    The rest of a row is checked by who rests on it (`FILE_COLUMNS`).
+    """
     rows = connection.execute(
         "SELECT path, size, mtime_ns, ctime_ns, digest, skipped, first, length(lengths) / 2 FROM files"
     )
-    return {row[0]: KnownFile._make(row) for row in rows}
+    known = {row[0]: KnownFile._make(row) for row in rows}
+    for column, kind in _ALWAYS:
+        if not {kind}.issuperset(map(type, map(column, known.values()))):
+            raise Unsound("the files are not as they were written")
+    return known
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:

@@ -4,7 +4,7 @@ processes can do it; what they send back is columns, cheap to pickle."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from modstar_lsp.errors import ModstarError
 from modstar_lsp.index.records import KINDS, NO_SYMBOLS, Detail, Job
 from modstar_lsp.index.vectors.quantised import Quantised, quantise
 from modstar_lsp.index.words.postings import Packed, pack
@@ -64,10 +65,46 @@ class Analysis(NamedTuple):
 def analyse_files(
     root: Path, jobs: Sequence[Job], encoder: Encoder, is_known: Callable[[bytes], bool]
 ) -> Analysis:
-    """Reads, divides and embeds files. `is_known`: whether the index has a vector for that embedded text."""
+    """Reads, divides and embeds files. `is_known`: whether the index has a vector for that embedded text.
+
+    One odd file keeps none of the others from being found: it is left out, and its reason says what happened.
+    """
+    try:
+        return _analysed(root, jobs, encoder, is_known, {})
+    except (ModstarError, MemoryError, OSError):  # nothing that a file could be blamed for
+        raise
+    except Exception:
+        odd = {job.path: name for job in jobs if (name := _trouble(root, job, encoder))}
+        if not odd or len(odd) == len(jobs) > 1:
+            raise
+        return _analysed(root, jobs, encoder, is_known, odd)
+
+
+def _analysed(
+    root: Path,
+    jobs: Sequence[Job],
+    encoder: Encoder,
+    is_known: Callable[[bytes], bool],
+    odd: Mapping[str, str],
+) -> Analysis:
+    """`analyse_files`, without those that are `odd`: the name of the error by path."""
     batch = _Batch(is_known)
-    files = [batch.read(root, job) for job in jobs]
+    files = [
+        AnalysedFile(job, f"cannot be indexed ({odd[job.path]})", b"", "", 0, _is_settled(job.mtime_ns))
+        if job.path in odd
+        else batch.read(root, job)
+        for job in jobs
+    ]
     return batch.analysis(files, encoder)
+
+
+def _trouble(root: Path, job: Job, encoder: Encoder) -> str:
+    """The name of the error that a file by itself leads to, "" for none."""
+    try:
+        _analysed(root, [job], encoder, lambda digest: False, {})
+    except Exception as error:
+        return type(error).__name__
+    return ""
 
 
 def analyse_text(path: str, text: str, encoder: Encoder) -> Analysis:

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index.store.database import KnownFile, check_of, counters, transaction, write_meta
+from modstar_lsp.index.store.database import (
+    FILE_COLUMNS,
+    KnownFile,
+    Unsound,
+    check_of,
+    counters,
+    transaction,
+    write_meta,
+)
 from modstar_lsp.index.vectors import table
 from modstar_lsp.index.vectors.borrowed import BorrowedVectors
 from modstar_lsp.index.vectors.quantised import Quantised
@@ -91,8 +99,12 @@ class Writer:
     def _drop_chunks(self, path: str, known: KnownFile, generation: int) -> None:
         if not known.chunks:
             return
-        (blob,) = self._connection.execute("SELECT vectors FROM files WHERE path = ?", (path,)).fetchone()
-        table.drop(self._connection, np.unique(np.frombuffer(blob, "<i4")).tolist(), generation)
+        *row, check = self._connection.execute(
+            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE path = ?', (path,)
+        ).fetchone()
+        if check != check_of(tuple(row)):  # else chunks and vectors of others would go
+            raise Unsound("a file is not as it was written")
+        table.drop(self._connection, np.unique(np.frombuffer(row[-1], "<i4")).tolist(), generation)
         self._connection.execute(
             "DELETE FROM chunks WHERE id >= ? AND id < ?", (known.first, known.first + known.chunks)
         )

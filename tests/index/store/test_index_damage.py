@@ -6,7 +6,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,41 @@ def test_no_flipped_bit_and_no_zeroed_sector_changes_an_answer(indexed: Tree) ->
             assert ask(indexed) == expected, f"byte {at} of {len(content)}"
             rebuilt += 1
     assert rebuilt
+
+
+@pytest.mark.parametrize("change", [False, True])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("path", b"src/json_tools.py"),
+        ("first", None),
+        ("first", "one"),
+        ("first", 0),
+        ("lengths", None),
+        ("lengths", b"\1"),
+        ("vectors", None),
+        ("vectors", b"\1\2\3"),
+        ("vectors", b"\xff" * 8),
+        ("vectors", "text"),
+        ("language", b"\xff"),
+        ("skipped", b"\xff"),
+        ("digest", None),
+        ("size", None),
+        ("mtime_ns", "text"),
+    ],
+)
+def test_a_damaged_row_of_a_file_keeps_no_other_from_being_indexed(
+    indexed: Tree, column: str, value: object, change: bool
+) -> None:
+    with closing(sqlite3.connect(indexed.file)) as connection, connection:
+        connection.execute(f"UPDATE files SET {column} = ? WHERE path = 'src/json_tools.py'", (value,))
+    if change:
+        indexed.write("src/json_tools.py", "def fold_parcel():\n    return 1\n")
+        indexed.write("src/other.py", "def weigh_parcel():\n    return 2\n")
+    answers = ask(indexed)
+    fresh = Tree(indexed.root.parent / "fresh")
+    fresh.root = indexed.root
+    assert answers == ask(fresh)
 
 
 def test_a_table_that_is_gone(indexed: Tree) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
-from index_fakes import FakeBundle, Tree
+from index_fakes import FakeBundle, FakeEncoder, Tree
 
 from modstar_lsp.files import walk
 from modstar_lsp.index import Index, Progress
@@ -143,6 +145,27 @@ def test_a_file_written_twice_within_a_clock_tick_is_noticed(sources: Tree) -> N
         sources.refresh(index)
         assert paths_with(index, "gamma") == {"fresh.py"}
         assert paths_with(index, "alpha") == set()
+
+
+def test_a_file_that_nothing_can_be_made_of_keeps_no_other_from_being_found(sources: Tree) -> None:
+    class Stumbling(FakeEncoder):
+        def encode_words(self, counts: Sequence[Mapping[str, int]]) -> Any:
+            if any("unspeakable" in words for words in counts):
+                raise ZeroDivisionError
+            return super().encode_words(counts)
+
+    sources.encoder = Stumbling(sources.bundle)
+    sources.write("odd.py", "unspeakable = 1\n")
+    with sources.open() as index:
+        report = sources.refresh(index)
+        assert report.files == 3
+        assert [entry for entry in report.skipped if entry.path == "odd.py"] == [
+            ("odd.py", "cannot be indexed (ZeroDivisionError)")
+        ]
+        assert paths_with(index, "uploads") == {"README.md"}
+        assert index.pending(walk(sources.root)) == 0
+        sources.write("odd.py", "harmless = 1\n")
+        assert sources.refresh(index).files == 4
 
 
 def test_a_file_from_the_future_is_read_once(sources: Tree) -> None:
