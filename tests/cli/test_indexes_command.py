@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,19 @@ def test_what_is_no_index_is_left_alone(shell: Shell, other: Path, tmp_path: Pat
     assert answer.status == 2 and answer.err.count("\n") == 2
     assert (Path(gone["index"]) / "notes.txt").read_text() == "mine"
     assert broken.is_dir() and moved.is_dir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_folder_whose_name_is_no_text_is_listed_searched_and_pruned(shell: Shell, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\\x41\xff")
+    write_files(odd, {"gift.py": "def wrap_gift(gift):\n    return gift.paper\n"})
+    assert shell.index(str(odd)).status == 0
+    answer = shell.query("wrap_gift", "--all")
+    assert (answer.status, answer.err) == (0, "") and "wrap_gift" in answer.out
+    shutil.rmtree(odd)
+    assert json.loads(shell.run("indexes", "--json").out)["indexes"][0]["state"] == "gone"
+    assert shell.run("indexes", "prune").status == 0
+    assert json.loads(shell.run("indexes", "--json").out)["indexes"] == []
 
 
 def test_without_any_index_nothing_is_listed(shell: Shell, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -82,14 +83,27 @@ def _described(folder: Path) -> KnownIndex:
     newest_first = sorted(folder.glob(_DATABASES), key=_written, reverse=True)
     # A damaged one does not hide what the others say.
     told = (_contents(file) for file in newest_first)
-    root, files = next((one for one in told if one[0]), ("", 0))
+    text, files = next((one for one in told if one[0]), ("", 0))
+    root = next((root for root in _roots(text) if _is_index_of(root, folder)), None)
     models = sum(format_of(file.name) == format_of(newest_first[0].name) for file in newest_first)
     with suppress(OSError):  # looking is no use, and SQLite makes and removes files when it looks
         os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
-    state: State = "unknown"
-    if root and "\0" not in root and index_folder(Path(root), folder.parent).name == folder.name:
-        state = "gone" if _is_gone(root) else "there"
-    return KnownIndex(folder, Path(root), state, files, models, size, before.st_mtime)
+    state: State = "unknown" if root is None else "gone" if _is_gone(root) else "there"
+    return KnownIndex(folder, root or Path(), state, files, models, size, before.st_mtime)
+
+
+def _roots(text: str) -> Iterator[Path]:
+    """The folders that an index may mean by the `text` in it: one that is no UTF-8 has its bytes escaped."""
+    if text and "\0" not in text:
+        yield Path(text)
+        escaped = re.sub(
+            rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), text.encode()
+        )
+        yield Path(os.fsdecode(escaped))
+
+
+def _is_index_of(root: Path, folder: Path) -> bool:
+    return index_folder(root, folder.parent).name == folder.name
 
 
 def _written(file: Path) -> tuple[int, int]:
@@ -110,9 +124,9 @@ def _contents(file: Path) -> tuple[str, int]:
     return (root[0] if root and isinstance(root[0], str) else ""), int(files[0])
 
 
-def _is_gone(root: str) -> bool:
+def _is_gone(root: Path) -> bool:
     try:
-        return not stat.S_ISDIR(Path(root).stat().st_mode)
+        return not stat.S_ISDIR(root.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):  # there, and forbidden
