@@ -206,6 +206,8 @@ def _toml_installed(text: str, client: Client) -> str:
 def main() -> NoReturn:
     """Install or uninstall, as the word before says."""
     keep_to_trusted_path()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder may have any name
     verb = sys.argv[0].split()[-1]
     try:
         _command(verb, sys.argv[1:])

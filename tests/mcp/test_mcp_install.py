@@ -211,6 +211,15 @@ def test_what_another_installation_put_there_is_taken_out(tmp_path: Path) -> Non
             assert not file.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"bad\xff\nname")
+    folder.mkdir()
+    done = command(folder, "install", "claude-code")
+    assert (done.returncode, done.stderr) == (0, "") and "added modstar" in done.stdout
+    assert (folder / ".mcp.json").is_file()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="users and homes")
 def test_without_a_home_folder_nothing_is_put_anywhere(tmp_path: Path) -> None:
     program = (
