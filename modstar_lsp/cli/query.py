@@ -33,7 +33,7 @@ __all__ = ["main", "make_parser", "status"]
 _BUDGET = 0.3
 # Open at the same time: of one folder up to six (the database, its log and what both are found by), of the
 # process itself some more.
-_FILES, _FILES_A_FOLDER = 100, 8
+_PROCESS_FILES, _FOLDER_FILES = 100, 8
 # Answers shown while an index grows: enough to see that it finds something.
 _PREVIEWED = 5
 
@@ -231,7 +231,7 @@ def _ask_all(
     answers: list[Answered] = []
     failed: list[ModstarError] = []
     if len(scopes) > 1:
-        allow_files(_FILES + _FILES_A_FOLDER * len(scopes))
+        allow_files(_PROCESS_FILES + _FOLDER_FILES * len(scopes))
     for scope in scopes:
         encoder = answers[0].workspace.encoder if answers else encoder
         try:

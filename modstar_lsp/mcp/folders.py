@@ -29,7 +29,7 @@ _IDLE_SECONDS = 600.0
 _POLITE = {"watch": False, "share": 0.5, "on_battery": "pause", "deepen": True}
 
 # Of a path in a message so many letters.
-_SHOWN = 200
+_PATH_LETTERS = 200
 
 
 class Folder:
@@ -221,11 +221,11 @@ class Folders:
             if full == folder.root or folder.root in full.parents
         ]
         if not inside:
-            raise WorkspaceError(f"{path[:_SHOWN]} is outside of what may be searched: {self}")
+            raise WorkspaceError(f"{path[:_PATH_LETTERS]} is outside of what may be searched: {self}")
         for folder, below in inside:
             if _exists(folder.root / below):
                 return folder, "" if below == "." else below
-        raise WorkspaceError(f"{path[:_SHOWN]}: no such file or folder in {self}")
+        raise WorkspaceError(f"{path[:_PATH_LETTERS]}: no such file or folder in {self}")
 
     def __str__(self) -> str:
         return ", ".join(str(folder.root) for folder in self.folders)
@@ -240,7 +240,7 @@ def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):  # a link that leads to itself, half of a surrogate pair
-        raise WorkspaceError(f"{str(path)[:_SHOWN]!r}: cannot be followed") from None
+        raise WorkspaceError(f"{str(path)[:_PATH_LETTERS]!r}: cannot be followed") from None
 
 
 def _exists(path: Path) -> bool:

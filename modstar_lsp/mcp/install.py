@@ -28,7 +28,7 @@ NAME = "modstar"
 # Of a configuration. They are written by hand.
 _MOST_SETTINGS_BYTES = 4_000_000
 # Editors on Windows begin a file with it; it stays.
-_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Client(NamedTuple):
@@ -290,7 +290,7 @@ def _content(file: Path) -> tuple[str, str | None]:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise NotOurs("it is no UTF-8") from None
-    return (_MARK, text[1:]) if text.startswith(_MARK) else ("", text)
+    return (_BYTE_ORDER_MARK, text[1:]) if text.startswith(_BYTE_ORDER_MARK) else ("", text)
 
 
 def _program() -> str:

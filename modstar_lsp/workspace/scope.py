@@ -11,7 +11,7 @@ from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.workspace.workspace import is_a_lot, is_project
 
 # Of a path in a message so many letters.
-_SHOWN = 200
+_NAME_LETTERS = 200
 
 
 class Scope(NamedTuple):
@@ -33,7 +33,7 @@ def scope_of(path: Path, index_dir: Path | None = None) -> Scope:
         is_there = path.exists()
     except (OSError, ValueError) as error:  # in a folder that may not be entered, or too long a name
         told = error.strerror if isinstance(error, OSError) else error
-        raise WorkspaceError(f"{str(path)[:_SHOWN]!r}: cannot be read ({told})") from None
+        raise WorkspaceError(f"{str(path)[:_NAME_LETTERS]!r}: cannot be read ({told})") from None
     if not is_there:
         raise WorkspaceError(f"{path}: no such folder or file")
     from modstar_lsp.index.store.inventory import has_index

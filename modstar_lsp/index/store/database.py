@@ -435,7 +435,7 @@ class KnownFile(NamedTuple):
 
 
 # What every KnownFile has to have; the other columns are compared alone.
-_ALWAYS = ((attrgetter("path"), str), (attrgetter("first"), int), (attrgetter("chunks"), int))
+_FILE_HAS = ((attrgetter("path"), str), (attrgetter("first"), int), (attrgetter("chunks"), int))
 
 
 def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
@@ -447,7 +447,7 @@ def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
         "SELECT path, size, mtime_ns, ctime_ns, digest, skipped, first, length(lengths) / 2 FROM files"
     )
     known = {row[0]: KnownFile._make(row) for row in rows}
-    for column, kind in _ALWAYS:
+    for column, kind in _FILE_HAS:
         if not {kind}.issuperset(map(type, map(column, known.values()))):
             raise Unsound("the files are not as they were written")
     return known
