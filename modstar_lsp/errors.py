@@ -41,6 +41,10 @@ class ReaderError(ModstarError):
     """The reader of a user's own is not allowed, does not answer, or answers without an order."""
 
 
+class ProviderError(ModstarError):
+    """The environment names an execution provider that there is not."""
+
+
 def reason(error: OSError) -> str:
     """Why the system refused something, and what to do where that is known."""
     return shortage(error) or error.strerror or str(error)

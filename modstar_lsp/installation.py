@@ -13,6 +13,13 @@ from modstar_lsp.errors import shortage
 INSTALL = "pip install ~/src/modstar"
 #: Adds the index of nearest neighbours, which is source alone and needs a C++ compiler.
 INSTALL_HNSWLIB = 'pip install "hnswlib>=0.8,<0.9"'
+#: Makes the graph that a GPU runs, of the model that is there: the extra `gpu`.
+INSTALL_ONNX = 'pip install "onnx>=1.17,<2"'
+#: What may be installed in the place of a package: onnxruntime's builds for graphics cards have its folder
+#: and its module's name, so that only one of them can be there (docs/gpu.md).
+STANDS_FOR = {
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime-migraphx", "onnxruntime-directml", "onnxruntime-openvino")
+}
 
 
 def packages_missing(error: ImportError) -> str:
@@ -50,8 +57,12 @@ def missing_packages() -> list[str]:
         name = re.match(r"[\w.-]+", requirement)
         if name is None or "extra ==" in requirement:
             continue
-        try:
-            version(name[0])
-        except PackageNotFoundError:
+        for package in (name[0], *STANDS_FOR.get(name[0], ())):
+            try:
+                version(package)
+                break
+            except PackageNotFoundError:
+                continue
+        else:
             missing.append(name[0])
     return missing

@@ -29,7 +29,7 @@ RUNTIME: Levels = (
     ("index",),
     ("encoder", "chunking"),
     ("files",),
-    ("private_socket", "cache_folder"),
+    ("private_socket", "private_files", "cache_folder"),
     ("startup", "installation", "allowance"),
     ("trusted_path", "errors", "arrays"),
 )

@@ -264,6 +264,9 @@ class Indexer:
                 workspace.deepen(depth, lambda progress: self._progress("deepen", progress), self._must_wait)
                 if not self._must_wait():
                     break
+        workspace.encoder.release_gpu()
+        if workspace.encoder.notice:
+            self._say("failed", "deepen", message=workspace.encoder.notice)
         if self._stale > _STALE_SHARE:
             self._guarded("graph", partial(self._build_graph, workspace))
 

@@ -275,6 +275,7 @@ def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
     status = workspace.status()
     place = index_folder(workspace.root, arguments.index_dir)
     pending = workspace.pending()
+    provider = workspace.encoder.try_provider()
     if arguments.json:
         say_json(
             {
@@ -286,6 +287,8 @@ def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
                 "exits": {str(depth): chunks for depth, chunks in status.depths.items()},
                 "bytes": status.bytes,
                 "pending": pending,
+                "provider": provider,
+                "provider_notice": workspace.encoder.notice,
             }
         )
     elif not arguments.quiet:
@@ -301,6 +304,7 @@ def _status(workspace: Workspace, arguments: argparse.Namespace) -> int:
             + (f": {indexing.languages(status.languages)}" if status.files else ""),
             "chunks": f"{status.chunks:,}",
             "exits": exits or "none",
+            "runs on": provider + (f": {notice}" if (notice := workspace.encoder.notice) else ""),
             "state": state,
         }.items():
             say(f"{name:<8}{value}")

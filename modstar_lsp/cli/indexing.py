@@ -75,6 +75,8 @@ def deepen_index(program: str, workspace: Workspace, depth: int, *, quiet: bool 
             bar(now)
 
         done = workspace.deepen(depth, progress, lambda: stop.asked)
+    if workspace.encoder.notice and not quiet:
+        complain(program, workspace.encoder.notice)
     if stop.asked:
         complain(program, f"interrupted: {count(done, 'place')} embedded and kept; the same command goes on")
         raise KeyboardInterrupt

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modstar_lsp.encoder.gpu.use import Gpu
     from modstar_lsp.encoder.graph import GraphExit
     from modstar_lsp.encoder.reranker import Reranker
     from modstar_lsp.encoder.static import StaticExit
 
 Role = Literal["code", "query"]
+
+# So many texts are the CPU's: a second's work of a core, which a GPU needs to start. So a question never
+# waits for one, and of a server's processes the one that indexes holds its memory alone.
+FEW_TEXTS = 64
+# Texts for one call of `encode` by who has many: enough for each core, and some batches of a GPU.
+TEXTS_A_CALL, TEXTS_A_CALL_ON_GPU = 32, 1024
 
 
 class Encoder:
@@ -30,7 +37,8 @@ class Encoder:
 
     Exit 0 reads the whole text as a bag of words (no length limit, no prompt). A deeper exit reads its first
     `bundle.max_tokens` tokens behind the prompt of its role, and adds to exit 0 where it is residual.
-    `threads` bounds the cores that the deeper exits use (None: all that the process may use). `dimension` is
+    `threads` bounds the cores that the deeper exits use (None: all that the process may use). At the deepest
+    exit many texts go to a GPU where there is one that works; `notice` says when it fails. `dimension` is
     how many values its rows have, the first ones of unit length again (None: as many as an index keeps).
     """
 
@@ -41,6 +49,7 @@ class Encoder:
         self._static: StaticExit | None = None
         self._check: Thread | None = None
         self._graphs: dict[int, GraphExit] = {}
+        self._gpu: Gpu | None = None
         self._reranker: Reranker | None = None
         self._lock = Lock()
 
@@ -72,12 +81,39 @@ class Encoder:
         bags = self._exit_0().encode_words(_counted(texts)) if entry.residual else None
         if bags is not None and role == "query":
             bags *= entry.query_ground
-        rows = self._graph(depth).encode(texts, self.bundle.prompts[role], bags)
+        rows = self._rows(depth, texts, self.bundle.prompts[role], bags)
         if rows.shape[1] == self.dimension:
             return rows
         from modstar_lsp.encoder.graph import unit_rows
 
         return unit_rows(rows[:, : self.dimension])
+
+    def texts_a_call(self, depth: int, texts: int) -> int:
+        """How many of so many texts are best encoded in one call."""
+        return TEXTS_A_CALL if self._gpu_for(depth, texts) is None else TEXTS_A_CALL_ON_GPU
+
+    @property
+    def notice(self) -> str:
+        """One line for the user once a GPU could not be used, else ""."""
+        return "" if self._gpu is None else self._gpu.notice
+
+    def try_provider(self) -> str:
+        """What encodes many texts at the deepest exit, as `MODSTAR_PROVIDER` names it: "cuda", "cpu".
+
+        A GPU is tried, which takes seconds; `notice` says what is wrong with it. Raises ProviderError.
+        """
+        depth, texts = self.bundle.exits[-1].depth, ["def read_json(path): ..."] * (FEW_TEXTS + 1)
+        if depth == 0:
+            return "cpu"
+        if self._gpu_for(depth, len(texts)) is not None:
+            self.encode(texts, depth)
+        assert self._gpu is not None
+        return self._gpu.provider.name
+
+    def release_gpu(self) -> None:
+        """Lets go of a GPU's memory, for who has nothing more to encode; the next use starts it again."""
+        if self._gpu is not None:
+            self._gpu.release()
 
     def encode_words(self, counts: Sequence[Mapping[str, int]]) -> NDArray[np.float32]:
         """Exit 0 straight from word counts: equal to `encode(texts, 0)` for the counts of `split_words`."""
@@ -118,13 +154,34 @@ class Encoder:
                 self._static = StaticExit(self.bundle)
             return self._static
 
+    def _rows(
+        self, depth: int, texts: Sequence[str], prompt: str, bags: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        gpu = self._gpu_for(depth, len(texts))
+        if gpu is None:
+            return self._graph(depth).encode(texts, prompt, bags)
+        return gpu.encode(
+            texts, prompt, bags, lambda some, theirs: self._graph(depth).encode(some, prompt, theirs)
+        )
+
+    def _gpu_for(self, depth: int, texts: int) -> Gpu | None:
+        """The GPU when so many texts are worth its start, and there is one that works."""
+        if texts <= FEW_TEXTS or depth == 0 or depth != self.bundle.exits[-1].depth:
+            return None
+        with self._lock:
+            if self._gpu is None:
+                from modstar_lsp.encoder.gpu.use import Gpu
+
+                self._gpu = Gpu(self.bundle)
+        return self._gpu if self._gpu.is_there else None
+
     def _graph(self, depth: int) -> GraphExit:
         with self._lock:
             if depth not in self._graphs:
                 require_room()
                 from modstar_lsp.encoder.graph import GraphExit
 
-                self._graphs[depth] = GraphExit.at(self.bundle, depth, self._threads)
+                self._graphs[depth] = GraphExit(self.bundle, self.bundle.exit(depth), threads=self._threads)
             return self._graphs[depth]
 
 

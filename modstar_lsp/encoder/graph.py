@@ -1,13 +1,12 @@
 """The deeper exits: ONNX graphs in onnxruntime, fed by tokenizers.
 
 On a CPU texts go through the graph one at a time from several threads: as fast as batches once nothing is
-padded, and an int8 vector then never depends on what else happened to be in its batch. On a GPU (the fp16
-graph at full depth, when the bundle has it and onnxruntime offers CUDA) they go in batches of like length.
+padded, and an int8 vector then never depends on what else happened to be in its batch. `gpu/` has batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tokenizers import Tokenizer
 
 from modstar_lsp.allowance import usable_cores
 from modstar_lsp.encoder.bundle import Bundle, Exit
-from modstar_lsp.encoder.runtime import CUDA, expect_inputs, in_a_line, open_session
+from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, open_session
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 from modstar_lsp.errors import BundleError
 
@@ -26,35 +25,21 @@ from modstar_lsp.errors import BundleError
 # token, and tokenising a megabyte to keep 512 tokens would cost a second.
 CHARS_PER_TOKEN = 48
 
-GPU_BATCH = 64
-
 
 class GraphExit:
-    """One deeper exit of a bundle, on the CPU unless `cuda`. Safe to use from several threads."""
+    """One deeper exit of a bundle, on the CPU. Safe to use from several threads."""
 
-    def __init__(
-        self, bundle: Bundle, entry: Exit, *, threads: int | None = None, cuda: bool = False
-    ) -> None:
+    def __init__(self, bundle: Bundle, entry: Exit, *, threads: int | None = None) -> None:
         self.dimension = bundle.dimension
         self._threads = threads or usable_cores()
+        self._max_tokens = bundle.max_tokens
         self._max_chars = bundle.max_tokens * CHARS_PER_TOKEN
-        self._session = _session(bundle, entry, cuda)
-        self._on_gpu = CUDA in self._session.get_providers()
+        self._session = self._open(bundle, entry)
         self._tokenizer = _tokenizer(bundle)
         self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
         self._paired = bundle.paired_prompts
         self._tokenizer.enable_truncation(bundle.max_tokens)
         self._tokenizer.no_padding()
-
-    @classmethod
-    def at(cls, bundle: Bundle, depth: int, threads: int | None = None) -> GraphExit:
-        """The best that this machine can run at `depth`: the fp16 graph on a GPU, else the int8 graph."""
-        gpu = bundle.gpu
-        if gpu is not None and gpu.depth == depth and CUDA in ort.get_available_providers():
-            on_gpu = cls(bundle, gpu, threads=threads, cuda=True)
-            if on_gpu._on_gpu:  # onnxruntime falls back to the CPU by itself when there is no working driver
-                return on_gpu
-        return cls(bundle, bundle.exit(depth), threads=threads)
 
     def encode(
         self, texts: Sequence[str], prompt: str = "", bags: NDArray[np.float32] | None = None
@@ -65,23 +50,45 @@ class GraphExit:
         tokens = self._tokenize([texts[index][: self._max_chars] for index in wanted], prompt)
         # Longest first: the memory arena grows once, and the threads end together.
         order = sorted((number for number, ids in enumerate(tokens) if ids), key=lambda n: -len(tokens[n]))
-        if self._on_gpu:
-            batches = [order[start : start + GPU_BATCH] for start in range(0, len(order), GPU_BATCH)]
-        else:
-            batches = [[number] for number in order]
 
-        def run(batch: list[int]) -> None:
+        def run(batch: Sequence[int]) -> None:
             at = [wanted[number] for number in batch]
             rows[at] = self._run([tokens[number] for number in batch], None if bags is None else bags[at])
 
-        if self._threads == 1 or len(batches) < 2 or self._on_gpu:
+        self._run_all(order, list(map(len, tokens)), run)
+        return rows
+
+    def _run_all(
+        self, order: Sequence[int], lengths: Sequence[int], run: Callable[[Sequence[int]], None]
+    ) -> None:
+        """Has `run` take the texts `order`, by number, in batches; each has so many tokens (`lengths`)."""
+        batches = [[number] for number in order]
+        if self._threads == 1 or len(batches) < 2:
             for batch in batches:
                 run(batch)
         else:
             with ThreadPoolExecutor(min(self._threads, len(batches))) as pool:
                 for _ in pool.map(run, batches):
                     pass
-        return rows
+
+    def _width(self, longest: int) -> int:
+        """Columns of a batch whose longest text has so many tokens."""
+        return longest
+
+    def _open(self, bundle: Bundle, entry: Exit) -> ort.InferenceSession:
+        path: Path = bundle.verified(entry.file)
+        bundle.verified(entry.data)
+        try:
+            session = open_session(path, optimised=entry.precision == "int8")
+            expect_inputs(session, self._inputs(entry))
+            return session
+        except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
+            refused = f"onnxruntime {ort.__version__} refuses {entry.file}: {in_a_line(error)}"
+            raise BundleError(f"bundle {bundle.folder}: {refused}") from None
+
+    @staticmethod
+    def _inputs(entry: Exit) -> set[str]:
+        return {"input_ids", "attention_mask", *(["bag"] if entry.residual else [])}
 
     def _tokenize(self, texts: list[str], prompt: str) -> list[list[int]]:
         def behind_prompt() -> Any:
@@ -95,7 +102,7 @@ class GraphExit:
         return [encoding.ids for encoding in encodings]
 
     def _run(self, batch: list[list[int]], bags: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        width = max(map(len, batch))
+        width = self._width(max(map(len, batch)))
         ids = np.zeros((len(batch), width), dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(batch):
@@ -123,18 +130,4 @@ def _tokenizer(bundle: Bundle) -> Tokenizer:
     except Exception as error:  # tokenizers raises nothing else
         raise BundleError(
             f"bundle {bundle.folder}: {bundle.tokenizer} is no tokenizer ({error}); export it again"
-        ) from None
-
-
-def _session(bundle: Bundle, entry: Exit, cuda: bool) -> Any:
-    path: Path = bundle.verified(entry.file)
-    bundle.verified(entry.data)
-    inputs = {"input_ids", "attention_mask", *(["bag"] if entry.residual else [])}
-    try:
-        session = open_session(path, optimised=entry.precision == "int8", cuda=cuda)
-        expect_inputs(session, inputs)
-        return session
-    except Exception as error:  # onnxruntime raises a dozen classes of its own, none of them public
-        raise BundleError(
-            f"bundle {bundle.folder}: onnxruntime {ort.__version__} refuses {entry.file}: {in_a_line(error)}"
         ) from None

@@ -7,26 +7,29 @@ folder that begin with the import, unless the environment forbids it before. Not
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-__all__ = ["CPU", "CUDA", "expect_inputs", "in_a_line", "onnxruntime", "open_session"]
+__all__ = ["CPU", "expect_inputs", "in_a_line", "onnxruntime", "open_session"]
 
 CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 
 
 def open_session(
-    path: Path, *, threads: int = 1, optimised: bool = True, cuda: bool = False
+    graph: Path | bytes,
+    *,
+    threads: int = 1,
+    optimised: bool = True,
+    before_cpu: Mapping[str, Mapping[str, str]] | None = None,
 ) -> onnxruntime.InferenceSession:
     """A graph ready to run. Raises what onnxruntime does, which has a dozen classes for it.
 
-    threads: that one run may use.  optimised: the file holds the graph as it is to be run.  cuda: on the GPU
-    if there is a working one.
+    threads: that one run may use.  optimised: the file holds the graph as it is to be run.  before_cpu: the
+    execution providers to prefer, with their options.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -37,7 +40,11 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # With a busy neighbour on the cores spinning took twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=[CUDA, CPU] if cuda else [CPU])
+    providers = [*((name, dict(how)) for name, how in (before_cpu or {}).items()), CPU]
+    # Its own way to the CPU is told by print, into whatever standard output is read by.
+    return onnxruntime.InferenceSession(
+        graph if isinstance(graph, bytes) else str(graph), options, providers=providers, enable_fallback=0
+    )
 
 
 def expect_inputs(session: onnxruntime.InferenceSession, names: Set[str]) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from modstar_lsp.background.child import DIED, Child, Event, Launch
 from modstar_lsp.errors import ModstarError, StoreError
 from modstar_lsp.installation import advice, missing_packages
+
+if TYPE_CHECKING:
+    from modstar_lsp.workspace import Workspace
 
 _SAMPLE = 'def weigh_parcel(parcel):\n    """How heavy a parcel is."""\n    return parcel.mass * GRAVITY\n'
 _QUESTION = "how heavy is a parcel"
@@ -52,7 +56,14 @@ def check(launch: Launch, child: Child) -> str:
                 for depth in asked:
                     if not workspace.search(_QUESTION, Options(depth=depth, min_score=0.0)).hits:
                         raise ModstarError(f"exit {depth} of the model finds nothing: reinstall")
-                return f"ready; model {workspace.encoder.bundle.name}, exits {', '.join(map(str, asked))}"
+                model = f"model {workspace.encoder.bundle.name}, exits {', '.join(map(str, asked))}"
+                return f"ready; {model}; {_runs_on(workspace)}"
+
+
+def _runs_on(workspace: Workspace) -> str:
+    """What encodes many texts, once it has been tried, and why when it is not what it might be."""
+    provider, notice = workspace.encoder.try_provider(), workspace.encoder.notice
+    return f"runs on {provider} ({notice})" if notice else f"runs on {provider}"
 
 
 def _index(child: Child, root: Path, launch: Launch) -> None:

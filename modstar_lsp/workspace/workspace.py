@@ -185,8 +185,8 @@ class Workspace:
 
     @property
     def notice(self) -> str:
-        """What opening or refreshing has to tell the user, "" when nothing."""
-        return self._index.notice
+        """What opening, refreshing or encoding has to tell the user, "" when nothing."""
+        return self._index.notice or self.encoder.notice
 
     def _walk(
         self,

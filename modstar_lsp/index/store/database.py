@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from modstar_lsp import __version__
 from modstar_lsp.errors import StoreError, reason, shortage
 from modstar_lsp.index.store.lock import FileLock
-from modstar_lsp.index.store.private import make_private_file, make_private_folder, refuse_foreign
+from modstar_lsp.private_files import make_private_file, make_private_folder, refuse_foreign
 
 FORMAT = 3
 # What earlier versions made. Their vectors, by the same digests, are taken over.

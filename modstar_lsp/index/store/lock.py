@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from modstar_lsp.errors import StoreError, reason
-from modstar_lsp.index.store.private import FILE_MODE
+from modstar_lsp.private_files import FILE_MODE
 
 _POLL = 0.02  # seconds between two tries
 

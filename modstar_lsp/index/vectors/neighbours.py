@@ -14,7 +14,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,8 +23,8 @@ from modstar_lsp.allowance import usable_cores
 from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.index.records import Cancelled, OnProgress, Progress
 from modstar_lsp.index.store.database import Database
-from modstar_lsp.index.store.private import make_private_file
 from modstar_lsp.index.vectors.quantised import Quantised, top
+from modstar_lsp.private_files import write_private_file
 
 # Links per vector and width of the search while building. On 100,000 chunks twice as many links find no more.
 _M, _EF_CONSTRUCTION = 16, 100
@@ -240,10 +239,10 @@ def save(graph: NeighbourGraph, database: Database) -> None:
     if graph.is_good:
         data = _links(graph)
         record["sha256"] = sha256(data).hexdigest()
-        _write(file, data)
+        write_private_file(file, data)
     else:
         file.unlink(missing_ok=True)
-    _write(file.with_name(f"{file.name}.json"), json.dumps(record).encode())
+    write_private_file(file.with_name(f"{file.name}.json"), json.dumps(record).encode())
 
 
 def is_hopeless(snapshot: VectorRows, database: Database) -> bool:
@@ -339,18 +338,3 @@ def _read_record(database: Database) -> dict[str, Any]:
 
 def _record(database: Database) -> dict[str, Any]:
     return {"bundle": database.bundle_digest, "dimension": database.dimension, "space": "ip"}
-
-
-def _write(file: Path, data: bytes) -> None:
-    temporary = file.with_name(f"{file.name}.tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        make_private_file(temporary)
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 # Rows per commit: some seconds of work, lost if the process is killed.
 COMMIT_ROWS = 128
-# Texts per call of the encoder, between which cancelling is heard.
-_ENCODED_TEXTS = 32
 # Files whose chunks are remembered, since rows in order of usefulness come back to a file.
 _REMEMBERED_FILES = 64
 # A deeper vector waits this long for a refresh to end, asking now and then whether it was cancelled.
@@ -83,16 +81,17 @@ def deepen(
     with FileLock(database.folder / DEEPEN_LOCK) as lock:
         if not lock.acquire():
             return 0  # another window is at it, and its vectors are ours too
-        for start in range(0, len(places), COMMIT_ROWS):
-            if cancelled is not None and cancelled():
-                break
-            some = places[start : start + COMMIT_ROWS]
+        left = places
+        while left and not (cancelled is not None and cancelled()):
+            # Between two calls of the encoder cancelling is heard; a GPU's is more than a commit's rows.
+            at_once = encoder.texts_a_call(depth, len(left))
+            some, left = left[: max(COMMIT_ROWS, at_once)], left[max(COMMIT_ROWS, at_once) :]
             texts = reader.shallow_texts(some, depth)
-            digests, vectors = _encode(encoder, depth, texts, cancelled)
+            digests, vectors = _encode(encoder, depth, texts, at_once, cancelled)
             if digests:
                 done += _store(database, depth, digests, quantise(vectors), cancelled)
             if progress is not None:
-                progress(Progress("deepen", min(start + COMMIT_ROWS, len(places)), len(places), some[-1][0]))
+                progress(Progress("deepen", len(places) - len(left), len(places), some[-1][0]))
     return done
 
 
@@ -139,15 +138,15 @@ class _Reader:
 
 
 def _encode(
-    encoder: Encoder, depth: int, texts: dict[bytes, str], cancelled: Cancelled | None
+    encoder: Encoder, depth: int, texts: dict[bytes, str], at_once: int, cancelled: Cancelled | None
 ) -> tuple[list[bytes], NDArray[np.float32]]:
     """(digests, vectors), fewer than asked for when cancelled."""
     ordered = sorted(texts.items(), key=lambda item: len(item[1]))
     parts = []
-    for start in range(0, len(ordered), _ENCODED_TEXTS):
+    for start in range(0, len(ordered), at_once):
         if cancelled is not None and cancelled():
             break
-        some = [text for _, text in ordered[start : start + _ENCODED_TEXTS]]
+        some = [text for _, text in ordered[start : start + at_once]]
         parts.append(encoder.encode(some, depth, "code"))
     digests = [digest for digest, _ in ordered[: sum(map(len, parts))]]
     return digests, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

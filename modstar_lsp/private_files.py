@@ -1,4 +1,4 @@
-"""The folder of an index is its user's alone: nobody else reads it, and nobody else made it beforehand."""
+"""What lies in the cache folder is its user's alone: nobody else reads it, nor made it beforehand."""
 
 from __future__ import annotations
 
@@ -22,6 +22,22 @@ def make_private_folder(folder: Path) -> None:
 def make_private_file(file: Path) -> None:
     """Makes `file` empty, for this user alone, if it is not there. Raises OSError."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, FILE_MODE))
+
+
+def write_private_file(file: Path, content: bytes) -> None:
+    """Puts `content` where `file` is or was, all of it or nothing, for this user alone. Raises OSError."""
+    temporary = file.with_name(f"{file.name}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        make_private_file(temporary)
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def refuse_foreign(folder: Path) -> None:
