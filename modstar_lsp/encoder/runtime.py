@@ -40,7 +40,7 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # With a busy neighbour on the cores spinning took twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [*((name, dict(how)) for name, how in (before_cpu or {}).items()), CPU]
+    providers = [(name, dict(how)) for name, how in {**(before_cpu or {}), CPU: {}}.items()]
     # Its own way to the CPU is told by print, into whatever standard output is read by.
     return onnxruntime.InferenceSession(
         graph if isinstance(graph, bytes) else str(graph), options, providers=providers, enable_fallback=0

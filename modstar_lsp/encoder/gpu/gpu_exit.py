@@ -36,12 +36,17 @@ class GpuFailure(Exception):
 
 
 class GpuExit(GraphExit):
-    """The deepest exit of a bundle, in fp16 on `provider`. Raises GpuFailure when it cannot be."""
+    """An exit of a bundle, by default the deepest, in fp16. Raises GpuFailure when it cannot be.
 
-    def __init__(self, bundle: Bundle, provider: Provider) -> None:
+    tokens_at_once: of a batch, padding counted.
+    """
+
+    def __init__(
+        self, bundle: Bundle, provider: Provider, entry: Exit | None = None, tokens_at_once: int = 0
+    ) -> None:
         self._provider = provider
-        self._tokens_at_once = TOKENS_AT_ONCE
-        super().__init__(bundle, bundle.gpu or bundle.exits[-1])
+        self._tokens_at_once = tokens_at_once or TOKENS_AT_ONCE
+        super().__init__(bundle, entry or bundle.gpu or bundle.exits[-1])
 
     def _open(self, bundle: Bundle, entry: Exit) -> onnxruntime.InferenceSession:
         provider = self._provider
@@ -101,7 +106,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _graph(bundle: Bundle, entry: Exit) -> tuple[Path | bytes, int]:
     """(the fp16 graph of `entry`, the bytes of its weights): the bundle's own, or the one made of it."""
-    if bundle.gpu is None:
+    if entry != bundle.gpu:
         content = kept_graph(bundle, entry)
         return content, len(content)
     bundle.verified(entry.data)
