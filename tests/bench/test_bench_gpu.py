@@ -20,7 +20,7 @@ def measured(out: Path, *arguments: str, **environment: str) -> tuple[int, dict[
         env={**os.environ, "XDG_CACHE_HOME": str(out), **environment},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=3000,
     )
     (record,) = out.glob("*-gpu-*.json")
     return done.returncode, json.loads(record.read_text("utf-8"))["results"], done.stdout

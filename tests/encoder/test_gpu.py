@@ -376,9 +376,7 @@ def test_an_index_of_a_card_that_is_none_is_made_and_says_so(
 ) -> None:
     depth = str(open_bundle().exits[-1].depth)
     indexed = shell("modstar_lsp", "index", "--exit", depth, ".")
-    told = (
-        "CUDA fails, the CPU is used: onnxruntime does not start it: its driver or its libraries are missing"
-    )
+    told = f"CUDA fails, the CPU is used: {NO_DRIVER}"
     assert (indexed.returncode, indexed.stderr) == (0, f"modstar-index: {told}\n")
     status = shell("modstar_lsp", "status", ".")
     assert f"runs on cpu: {told}\n" in status.stdout and f"{depth} (100%)" in status.stdout

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modstar_lsp.encoder.runtime import onnxruntime as _  # noqa: F401  (that it reports nothing)
+from modstar_lsp.encoder.runtime import onnxruntime as _  # noqa: F401  (its reports are forbidden there)
 
 # The inputs of a product that hold its matrix, the scales and zero points of that, and the bias.
 _PRODUCTS = {"DynamicQuantizeMatMul": (1, 2, 3, 4), "MatMulIntegerToFloat": (1, 3, 5, 6)}

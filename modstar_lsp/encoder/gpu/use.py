@@ -54,17 +54,20 @@ class Gpu:
         """
         from modstar_lsp.encoder.gpu.gpu_exit import GpuExit, GpuFailure
 
+        provider = self.provider
+        if provider is ON_CPU:  # it failed in another thread meanwhile
+            return on_cpu(texts, bags)
         try:
             with self._lock:
                 if self._exit is None:
-                    self._exit = GpuExit(self._bundle, self.provider)
+                    self._exit = GpuExit(self._bundle, provider)
                 gpu = self._exit
             rows = gpu.encode(texts, prompt, bags)
             if not self._compared:
                 self._compare(rows, texts, bags, on_cpu)
             return rows
         except GpuFailure as failure:
-            self.notice = f"{self.provider.title} fails, the CPU is used: {failure}"
+            self.notice = f"{provider.title} fails, the CPU is used: {failure}"
             self.provider = ON_CPU
             self.release()
             return on_cpu(texts, bags)

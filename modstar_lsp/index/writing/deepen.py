@@ -81,17 +81,18 @@ def deepen(
     with FileLock(database.folder / DEEPEN_LOCK) as lock:
         if not lock.acquire():
             return 0  # another window is at it, and its vectors are ours too
-        left = places
-        while left and not (cancelled is not None and cancelled()):
+        start = 0
+        while start < len(places) and not (cancelled is not None and cancelled()):
             # Between two calls of the encoder cancelling is heard; a GPU's is more than a commit's rows.
-            at_once = encoder.texts_a_call(depth, len(left))
-            some, left = left[: max(COMMIT_ROWS, at_once)], left[max(COMMIT_ROWS, at_once) :]
+            at_once = encoder.texts_a_call(depth, len(places) - start)
+            some = places[start : start + max(COMMIT_ROWS, at_once)]
+            start += len(some)
             texts = reader.shallow_texts(some, depth)
             digests, vectors = _encode(encoder, depth, texts, at_once, cancelled)
             if digests:
                 done += _store(database, depth, digests, quantise(vectors), cancelled)
             if progress is not None:
-                progress(Progress("deepen", len(places) - len(left), len(places), some[-1][0]))
+                progress(Progress("deepen", start, len(places), some[-1][0]))
     return done
 
 
