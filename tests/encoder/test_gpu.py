@@ -161,7 +161,7 @@ def test_without_the_extra_nothing_is_asked_of_a_gpu(
 
 
 def test_one_that_is_named_without_the_extra_says_what_to_install(
-    card: Card, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    made: list[Path], encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setenv("MODSTAR_PROVIDER", "cuda")
