@@ -21,7 +21,7 @@ from modstar_lsp.private_files import foreign_owner, make_private_folder, write_
 _VERSION = 1
 _DIGEST_BYTES = 32
 # No message of protobuf is larger, and so no graph in one file.
-_MOST_BYTES = _DIGEST_BYTES + (1 << 31)
+_MOST_GRAPH_BYTES = _DIGEST_BYTES + (1 << 31)
 
 
 def kept_graph(bundle: Bundle, entry: Exit) -> bytes:
@@ -51,7 +51,7 @@ def _place(bundle: Bundle, entry: Exit) -> Path | None:
 
 def _read(file: Path) -> bytes | None:
     try:
-        found = read_regular(file, _MOST_BYTES, follow=False)
+        found = read_regular(file, _MOST_GRAPH_BYTES, follow=False)
     except OSError:
         return None
     content = found[_DIGEST_BYTES:]
