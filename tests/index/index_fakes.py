@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.chunking import chunk_file
+from modstar_lsp.encoder.encoder import TEXTS_A_CALL
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.files import walk
 from modstar_lsp.index import Index, Snapshot, chunk_terms
@@ -69,6 +70,9 @@ class FakeEncoder:
         return self._unit(
             [[(word, 1.0) for word in some] + pair for some, pair in zip(words, pairs, strict=True)]
         )
+
+    def texts_a_call(self, depth: int, texts: int) -> int:
+        return TEXTS_A_CALL
 
     def pieces(self, counts: Sequence[Mapping[str, int]]) -> list[NDArray[np.uint16]]:
         return [
