@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -233,7 +234,7 @@ def billion(size: Size, small: bool) -> Found:
         exit_ = encoder.truncated(depth)
         parameters = sum(parameter.numel() for parameter in exit_.parameters())
         with torch.inference_mode():
-            a_second = rate(lambda exit_=exit_: exit_(ids, mask), size.steps, device)
+            a_second = rate(partial(exit_, ids, mask), size.steps, device)
         rows.append(
             [
                 str(depth),
