@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.arrays import Floats
 from modstar_lsp.encoder.bundle import Bundle, Exit
 from modstar_lsp.encoder.gpu.kept import kept_graph
 from modstar_lsp.encoder.gpu.providers import Provider
 from modstar_lsp.encoder.graph import GraphExit
-from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, onnxruntime, open_session, usable_cores
+from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, onnxruntime, open_session
 from modstar_lsp.installation import INSTALL_ONNX
 
 # Of a batch, padding counted: 32 texts of 512. Not measured on a card yet; `python -m bench.gpu` does.
