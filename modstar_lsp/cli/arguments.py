@@ -116,6 +116,12 @@ def folder(text: str) -> Path:
     return _path(text, "folder")
 
 
+def repository(text: str) -> str:
+    """A folder or URL that is not empty."""
+    _path(text, "folder")
+    return text
+
+
 def file_name(text: str) -> Path:
     """A path that is not empty."""
     return _path(text, "file")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from modstar_lsp.cli import indexing, sharing
-from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, whole
+from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, positive, repository, whole
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.cli.terminal import clean, say, say_json
@@ -28,7 +28,9 @@ Make the index that modstar-query searches, or bring it up to date.
 
 PATH is the folder to index, by default the project around the current directory.
 Only what changed since the last time is read. The index lives in the user's cache
-folder, never among the sources."""
+folder, never among the sources.
+
+REPO, for a store of many, is a folder, a bare clone or a git URL (https, ssh, file)."""
 
 _EPILOG = """\
 exit status: 0 on success, 2 after an error
@@ -38,7 +40,8 @@ examples:
   modstar-index --watch               keep the index fresh until Ctrl-C
   modstar-index --exit 6 --export shared.vectors      once, where there is time
   modstar-index --import shared.vectors               everywhere else
-  modstar-index ~/src/shop --status"""
+  modstar-index ~/src/shop --status
+  modstar-index --store lance:/srv/code --from repositories.txt --workers 8"""
 
 
 def main() -> NoReturn:
@@ -48,9 +51,14 @@ def main() -> NoReturn:
 
 def make_parser() -> Parser:
     """What the command line may hold."""
-    parser = Parser(PROGRAM, _DESCRIPTION, _EPILOG, f"{PROGRAM} [options] [PATH]")
+    parser = Parser(
+        PROGRAM,
+        _DESCRIPTION,
+        _EPILOG,
+        f"{PROGRAM} [options] [PATH]\n       {PROGRAM} --store URL [options] [REPO ...]",
+    )
     add = parser.add_argument
-    add("paths", nargs="*", type=folder, metavar="PATH", help=argparse.SUPPRESS)
+    add("paths", nargs="*", type=repository, metavar="PATH", help=argparse.SUPPRESS)
     instead = parser.add_argument_group("instead of indexing once, or then").add_mutually_exclusive_group()
     instead.add_argument("--watch", action="store_true", help="stay, and index every change as it is saved")
     instead.add_argument(
@@ -103,8 +111,21 @@ def make_parser() -> Parser:
     add("--json", action="store_true", help="print one JSON object instead of text")
     many = parser.add_argument_group("a store of many repositories (docs/scale.md)").add_argument
     many("--store", metavar="URL", help="fill this store, not the index: lance:FOLDER, qdrant:FOLDER, ...")
-    many("--repository", metavar="NAME", help="what the folder is called there (default: its own name)")
+    many(
+        "--from",
+        dest="lists",
+        action="append",
+        type=file_name,
+        default=[],
+        metavar="FILE",
+        help="a list of what to fill it with: folders, bare clones, git URLs, one a line; repeatable",
+    )
+    many(
+        "--repository", metavar="NAME", help="what the one repository is called there (default: its own name)"
+    )
     many("--label", metavar="NAME", help="who may see it: those who name this label (default: everyone)")
+    many("--workers", type=positive, metavar="N", help="read and embed in N processes")
+    many("--engine", choices=("ray",), help="whose processes: Ray's (pip install '.[ray]')")
     talk = parser.add_mutually_exclusive_group()
     talk.add_argument(
         "-v", "--verbose", action="store_true", help="list every file that was skipped, and why"
@@ -118,10 +139,11 @@ def _command() -> int:
     if arguments.store is not None:
         from modstar_lsp.cli import stored
 
-        return stored.fill_store(arguments.paths or [indexing.chosen_root(None)], arguments)
+        return stored.fill_store(PROGRAM, arguments)
+    _check_no_store(arguments)
     if len(arguments.paths) > 1:
         raise QueryError(f"one folder at a time, not {arguments.paths[1]} too: several go into a --store")
-    root = indexing.chosen_root(arguments.paths[0] if arguments.paths else None)
+    root = indexing.chosen_root(folder(arguments.paths[0]) if arguments.paths else None)
     if arguments.dry_run:
         return _dry_run(root, arguments)
 
@@ -150,6 +172,12 @@ def _command() -> int:
         except DamagedIndex as error:  # it was thrown away, so that a second time makes it anew
             complain(PROGRAM, str(error))
             return FOUND if _index(workspace, arguments) else ERROR
+
+
+def _check_no_store(arguments: argparse.Namespace) -> None:
+    given = {"--from": arguments.lists, "--workers": arguments.workers, "--engine": arguments.engine}
+    if option := next((name for name, value in given.items() if value), ""):
+        raise QueryError(f"{option} fills a store: name one with --store URL")
 
 
 def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:

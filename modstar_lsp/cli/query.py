@@ -64,12 +64,14 @@ def _command_here_or_there() -> int:
 
 def _command(encoder: Encoder | None = None) -> int:
     arguments = read_arguments()
-    if arguments.store is not None:
+    if arguments.store is not None and (len(arguments.words) < 2 or arguments.similar is not False):
         from modstar_lsp.cli import stored
 
         return stored.query(PROGRAM, arguments)
     if encoder is not None and not _is_model(encoder, arguments.bundle):
         encoder = None
+    if arguments.store is not None and (arguments.json or arguments.vimgrep):
+        raise QueryError("--json and --vimgrep are of a PATH or of a --store: ask one after the other")
     by_code = arguments.similar is not False
     text, paths = _text_and_paths(arguments.words, by_code)
     scopes, unread = _scopes(paths, arguments)
@@ -84,6 +86,13 @@ def _command(encoder: Encoder | None = None) -> int:
                 complain(PROGRAM, str(error))
             raise last
         answers, found = _show(answers, arguments)
+        if arguments.store is not None:
+            from modstar_lsp.cli import stored
+
+            here = [one.workspace.root for one in answers]
+            found += stored.show_beside(
+                PROGRAM, arguments, answers[0].question, answers[0].workspace.encoder, here
+            )
         _say_what_is_missing(answers, wrong)
         _say_who_ordered(answers, arguments.explain)
         if not found and not arguments.json and not any(one.results.note for one in answers):
@@ -465,7 +474,7 @@ def _described(
         return found
     from modstar_lsp.workspace.several import Found, together
 
-    return together(Found(*one) for one in found)[:k]
+    return [(Path(one.root), one.it) for one in together(Found(*one) for one in found)[:k]]
 
 
 def _closest(answers: Sequence[Answered]) -> tuple[Path, Description] | None:

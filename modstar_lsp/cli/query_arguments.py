@@ -147,7 +147,7 @@ def make_parser() -> Parser:
     )
     add("--bundle", type=folder, metavar="DIR", help="use this model instead of the built-in one")
     many = parser.add_argument_group("a store of many repositories (docs/scale.md)").add_argument
-    many("--store", metavar="URL", help="search this store, not a PATH: lance:FOLDER, qdrant:FOLDER, ...")
+    many("--store", metavar="URL", help="search this store, and PATH if given: lance:FOLDER, ...")
     many("--repository", action="append", metavar="NAME", help="only this repository; repeatable")
     many("--label", action="append", metavar="NAME", help="see what carries this label, too; repeatable")
     show = parser.add_argument_group("output")

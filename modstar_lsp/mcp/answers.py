@@ -37,7 +37,7 @@ def places(found: Sequence[Found], words: Collection[str], lines: int, budget: i
     for one in found:
         path = one.it.hit.path if head else str(one.root / one.it.hit.path)
         place = _place(one.it)
-        code = _code(one.it, words, lines)
+        code = _code(one.it, words, lines) if one.has_lines else []
         if path not in files:
             room -= tokens(path) + 1
         for block in ([place, *code], [place]) if not shown else ([place, *code],):

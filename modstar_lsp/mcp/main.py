@@ -22,6 +22,7 @@ from modstar_lsp.trusted_path import keep_to_trusted_path
 
 if TYPE_CHECKING:
     from modstar_lsp.mcp import http
+    from modstar_lsp.stores.beside import StoreBeside
 
 PROGRAM = "modstar mcp"
 
@@ -42,6 +43,9 @@ FOLDER is what may be searched, by default the project around the current direct
 
   --index-dir DIR  keep indexes here instead of the user's cache folder
   --bundle DIR     use this model instead of the built-in one
+  --store URL      search a store of many repositories too (docs/scale.md): lance:FOLDER, ...
+                   One that stands in a FOLDER is searched there alone, as it is now
+  --label NAME     see what carries this label in the store, too; repeatable
   --http PORT      speak streamable HTTP on this machine alone, at that port (0: any that
                    is free); says the address and the token that clients need, which is
                    that of ${TOKEN_VARIABLE} or a new one"""
@@ -99,11 +103,13 @@ class AgentServer:
 
 
 class Arguments(NamedTuple):
-    """The command line. port: of HTTP, None for standard input and output."""
+    """The command line. port: of HTTP, None for standard input and output.  store: "" for none."""
 
     roots: list[Path]
     launch: Launch
     port: int | None
+    store: str
+    labels: tuple[str, ...]
 
 
 def main() -> NoReturn:
@@ -113,8 +119,8 @@ def main() -> NoReturn:
     try:
         require_memory()
         arguments = _arguments(sys.argv[1:])
-        folders = Folders(arguments.roots or [_project_here()], arguments.launch)
-        tools = Tools(folders)
+        folders = Folders(arguments.roots or _projects_here(arguments.store), arguments.launch)
+        tools = Tools(folders, _store(arguments, folders))
         residency = Residency(arguments.launch)
 
         def methods() -> Methods:
@@ -171,6 +177,7 @@ def _listening(port: int, methods: Callable[[], Methods]) -> http.HttpServer:
 def _arguments(given: list[str]) -> Arguments:
     """What the command line says; argparse would take a third of the start. Raises WorkspaceError."""
     options: dict[str, Path] = {}
+    store, labels = "", []
     roots: list[Path] = []
     port: int | None = None
     rest = iter(given)
@@ -186,6 +193,11 @@ def _arguments(given: list[str]) -> Arguments:
             if not value:
                 raise WorkspaceError(f"{word} needs a folder (see {PROGRAM} --help)")
             options[word.strip("-").replace("-", "_")] = expanded(value).absolute()
+        elif word in ("--store", "--label"):
+            value = next(rest, "")
+            if not value:
+                raise WorkspaceError(f"{word} needs a value (see {PROGRAM} --help)")
+            store, labels = (value, labels) if word == "--store" else (store, [*labels, value])
         elif word == "--http":
             port = _port(next(rest, ""))
         elif word.startswith("-"):
@@ -194,13 +206,32 @@ def _arguments(given: list[str]) -> Arguments:
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
             roots.append(expanded(word).absolute())
-    return Arguments(roots, Launch(options.get("index_dir"), options.get("bundle")), port)
+    launch = Launch(options.get("index_dir"), options.get("bundle"))
+    return Arguments(roots, launch, port, store, tuple(labels))
 
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 65_536):
         raise WorkspaceError(f"--http needs a port, 0 to 65535, not {text[:40]!r} (see {PROGRAM} --help)")
     return int(text)
+
+
+def _store(arguments: Arguments, folders: Folders) -> StoreBeside | None:
+    if not arguments.store:
+        return None
+    from modstar_lsp.stores.beside import StoreBeside
+
+    return StoreBeside(arguments.store, arguments.labels, folders.encoder)
+
+
+def _projects_here(store: str) -> list[Path]:
+    """The project around the current folder; none where there is none, and a store to ask."""
+    try:
+        return [_project_here()]
+    except WorkspaceError:
+        if not store:
+            raise
+        return []
 
 
 def _project_here() -> Path:

@@ -6,6 +6,7 @@ An error that the agent can mend is an answer of the tool (`isError`), where its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modstar_lsp import __version__
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from modstar_lsp.index.records import Cancelled
     from modstar_lsp.search import Hit, Results
     from modstar_lsp.search.filters import Filter
+    from modstar_lsp.stores.beside import StoreBeside
     from modstar_lsp.workspace.question import Question
     from modstar_lsp.workspace.several import Found
 
@@ -92,6 +94,13 @@ _FILTER_ARGUMENTS: dict[str, Argument] = {
         "description": "code (without tests), docs (prose), tests, config, or all",
     },
 }
+_STORED: dict[str, Argument] = {
+    "repository": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "only these repositories of the store; its places have no code, and no file here",
+    }
+}
 _ARGUMENT_LINE: Argument = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 
 
@@ -124,10 +133,11 @@ class Tool(NamedTuple):
 
 
 class Tools:
-    """All tools, over the same folders."""
+    """All tools, over the same folders, and a store beside them."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, store: StoreBeside | None = None) -> None:
         self._folders = folders
+        self._store = store
         self.all = {tool.name: tool for tool in self._tools()}
 
     def _tools(self) -> Iterable[Tool]:
@@ -146,6 +156,7 @@ class Tools:
                         '"an exact phrase", -word, path:, lang: and in: bound it',
                     },
                     **_FILTER_ARGUMENTS,
+                    **({} if self._store is None else _STORED),
                     **_SHOWN,
                 },
                 ["query"],
@@ -202,7 +213,7 @@ class Tools:
         from modstar_lsp.workspace.question import Question
 
         question = Question.of_text(given["query"])
-        return self._answer(given, lambda folder: question, cancelled)
+        return self._answer(given, lambda folder: question, cancelled, question)
 
     def _similar(self, given: Mapping[str, Any], cancelled: Cancelled) -> str:
         from modstar_lsp.workspace.outline import searched_text
@@ -227,16 +238,22 @@ class Tools:
         )
 
     def _answer(
-        self, given: Mapping[str, Any], question: Callable[[Folder], Question], cancelled: Cancelled
+        self,
+        given: Mapping[str, Any],
+        question: Callable[[Folder], Question],
+        cancelled: Cancelled,
+        stored: Question | None = None,
     ) -> str:
-        """What all folders asked answer together. question: what each is asked."""
+        """What all folders asked answer together. question, stored: what each is asked, and the store."""
         from modstar_lsp.search.filters import Filter
         from modstar_lsp.workspace.several import together
 
-        asked_folders = self._asked(given["paths"] or [])
+        named = given.get("repository") or []
+        asked_folders = {} if named else self._asked(given["paths"] or [])
         bounds = _bounds(given)
         far = given["skip"] + given["k"] + 1
-        self._refresh(list(asked_folders), cancelled)
+        if asked_folders:
+            self._refresh(list(asked_folders), cancelled)
         found: list[Found] = []
         closest: list[Found] = []
         said: list[str] = []
@@ -271,9 +288,21 @@ class Tools:
             if folder.left_out:
                 hints.append(f"{folder.root}: left out {folder.left_out}")
             closest += _described(folder, [results.closest] if results.closest else [], words)
-        if len(asked_folders) > 1:
+        asked_all = len(asked_folders)
+        if self._store is not None and stored is not None and not given["paths"]:
+            asked_all += 1
+            words = stored.words()
+            try:
+                places, near = self._ask_store(self._store, stored, far, bounds, named)
+            except ModstarError as error:
+                failed += 1
+                said.append(str(error))
+            else:
+                found += places
+                closest += near
+        if asked_all > 1:
             found = together(found)
-        if failed == len(asked_folders):
+        if failed == asked_all:
             raise QueryError("; ".join(said))
         page = found[given["skip"] : given["skip"] + given["k"]]
         return "\n".join(
@@ -282,6 +311,27 @@ class Tools:
                 *(f"({line})" for line in [*said, *([] if found else hints)]),
             ]
         )
+
+    def _ask_store(
+        self, store: StoreBeside, question: Question, k: int, bounds: Filter, repositories: Sequence[str]
+    ) -> tuple[list[Found], list[Found]]:
+        """(places, what came closest where there are none). Raises ModstarError."""
+        from modstar_lsp.search import Options
+        from modstar_lsp.workspace.several import Found
+
+        here = [folder.root for folder in self._folders.folders]
+        answer = store.ask(question, Options(k, (bounds,)), here, repositories, bounds.languages)
+        if answer is None:
+            return [], []
+        closest = [] if answer.closest is None else [answer.closest]
+        places, near = (
+            [
+                Found(PurePosixPath(f"store:{one.repository}"), one.described(question), has_lines=False)
+                for one in some
+            ]
+            for some in (answer.places, closest)
+        )
+        return places, near
 
     def _asked(self, paths: Sequence[str]) -> dict[Folder, tuple[str, ...]]:
         """The folders to ask, and what bounds each: files and subfolders, none for all of it."""
@@ -352,7 +402,17 @@ class Tools:
                 f"{folder.root}: {status.files:,} files ({languages or 'none'}); "
                 f"{status.chunks:,} places ({depths or 'none'}); {state}"
             )
+        if self._store is not None:
+            said.append(self._status_of_store(self._store))
         return "\n".join([f"modstar {__version__}, model {self._folders.encoder().bundle.name}", *said])
+
+    def _status_of_store(self, store: StoreBeside) -> str:
+        try:
+            seen = store.repositories()
+        except ModstarError as error:
+            return str(error)
+        files, chunks = sum(one.files for one in seen), sum(one.chunks for one in seen)
+        return f"store {store.url}: {len(seen):,} repositories; {files:,} files; {chunks:,} places"
 
     # -- files
 

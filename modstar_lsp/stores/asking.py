@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modstar_lsp.search import Hit, Results
     from modstar_lsp.search.query import Query
     from modstar_lsp.stores.store import Entry, Store, StoreScope
+    from modstar_lsp.workspace.description import Description
     from modstar_lsp.workspace.question import Question
 
 # An engine's BM25 is not ours (it knows no inflections): so many times as many are fetched, and weighed here.
@@ -35,6 +36,17 @@ class StoredPlace(NamedTuple):
 
     repository: str
     hit: Hit
+
+    def described(self, question: Question) -> Description:
+        """The hit without its lines. Where names are defined is known, so that the right line is named."""
+        from modstar_lsp.workspace.description import Description
+
+        hit = self.hit
+        lines = [""] * (hit.end_line - hit.start_line + 1)
+        for name, line in zip(hit.symbols, hit.symbol_lines, strict=False):
+            if line <= hit.end_line:
+                lines[line - hit.start_line] = name
+        return Description.of(hit, lines, question.words())
 
 
 class StoreAnswer(NamedTuple):
@@ -110,11 +122,7 @@ def _check(store: Store, encoder: Encoder, question: Question, scope: StoreScope
         wanted.phrases or wanted.without or wanted.regexes or wanted.since is not None
     ):
         raise QueryError("a store holds no text: ask without phrases, -word, --regex and --since")
-    there = [
-        one
-        for one in store.repositories(scope.labels)
-        if not scope.repositories or one.name in scope.repositories
-    ]
+    there = [one for one in store.repositories(scope.labels) if scope.sees(one)]
     if not there:
         named = f" called {' or '.join(scope.repositories)}" if scope.repositories else ""
         raise StoreError(f"{store.url} has no repository{named} that carries {' or '.join(scope.labels)}")

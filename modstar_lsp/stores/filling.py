@@ -1,42 +1,52 @@
-"""A repository's files -> entries of a store, a portion at a time; what did not change is left alone."""
+"""A repository's files -> entries of a store, a portion at a time; what did not change is left alone.
+
+`parse` and `embed` are what takes long. They know no store, so that other processes can do them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from modstar_lsp.index.records import Job, Progress, stored_symbols
+from modstar_lsp.index.records import Job, stored_symbols
 from modstar_lsp.index.vectors.quantised import Floats, Quantised, quantise
 from modstar_lsp.index.words.postings import unpack
-from modstar_lsp.index.writing.analysis import Analysis, analyse_files, read_text, text_digest
+from modstar_lsp.index.writing.analysis import (
+    DIGEST_BYTES,
+    Analysis,
+    analyse_files,
+    read_text,
+    text_digest,
+)
 from modstar_lsp.stores.store import Entry, FileState, Store, StoredRepository
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Bundle, Encoder
     from modstar_lsp.files import Walk
-    from modstar_lsp.index.records import OnProgress
 
 # Bytes of sources, and files, to a transaction of the store: some 1,500 chunks. An engine that keeps a file
 # for each wants few, the memory of this process wants them small.
 _BYTES, _FILES = 1_000_000, 500
 
-Known = Callable[[Sequence[str]], Mapping[str, tuple[int, Floats]]]
-
 
 class Content(NamedTuple):
-    """What some files become in a store. unreadable: paths that hold nothing to search.  embedded: how many
-    texts had to be.
+    """What some files become in a store. unreadable: paths that hold nothing to search.
+
+    chunks: of all the files, without vectors.  vectors, texts: of the chunks by `Entry.embedded`, each in one
+    of the two: those that are known without a transformer, and the others' texts.
     """
 
     files: dict[str, FileState]
     entries: list[Entry]
     chunks: list[Entry]
     unreadable: list[str]
-    embedded: int
+    vectors: dict[str, Floats]
+    texts: dict[str, str]
 
 
 class Target(NamedTuple):
@@ -48,12 +58,16 @@ class Target(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """What filling did. embedded: texts that no repository of the store had before."""
+    """What filling did. embedded: texts that no repository of the store had before.
+
+    current: the store held this very revision, so that nothing was read.
+    """
 
     repository: StoredRepository
-    changed: int
-    removed: int
-    embedded: int
+    changed: int = 0
+    removed: int = 0
+    embedded: int = 0
+    current: bool = False
 
 
 class Filling:
@@ -63,16 +77,31 @@ class Filling:
     """
 
     def __init__(
-        self, store: Store, root: Path, bundle: Bundle, walk: Walk, name: str, label: str, depth: int = 0
+        self,
+        store: Store,
+        root: Path,
+        bundle: Bundle,
+        walk: Walk,
+        target: Target,
+        revision: str = "",
+        let_go: Callable[[], None] = lambda: None,
     ) -> None:
-        """name, label: of the repository.  depth: of the exit that embeds it. Raises StoreError."""
+        """revision: of `StoredRepository`.  let_go: called when the files are needed no more.
+
+        Raises StoreError.
+        """
         self.root = root
-        self.target = Target(name, label, depth)
+        self.target = target
         self.store = store
+        self.let_go = let_go
+        #: Why it cannot be finished, "" as long as it can.
+        self.failure = ""
         self._bundle = bundle
-        self._known = dict(store.known(name))
+        self._revision = revision
+        self._before = store.noted(target.name)
+        self._known = dict(store.known(target.name))
         self._gone = sorted(self._known.keys() - {file.path for file in walk.files})
-        made = _made(bundle, depth, label)
+        made = _made(bundle, target)
         digests = {path: bytes.fromhex(s.digest) for path, s in self._known.items() if s.made == made}
         self._jobs = [Job(file.path, file.size, 0, 0, digests.get(file.path, b"")) for file in walk.files]
         self._changed = self._embedded = 0
@@ -91,55 +120,61 @@ class Filling:
         if some:
             yield some
 
-    def take(self, content: Content) -> None:
-        """Writes what a portion became. Raises StoreError."""
+    def take(self, content: Content, vectors: Mapping[str, Floats], embedded: int) -> None:
+        """Writes what a portion became. vectors: of all its chunks.  embedded: how many were made for it.
+
+        Raises StoreError.
+        """
+        if content.files or content.unreadable:
+            self._begin()
+        chunks = [chunk._replace(vector=vectors[chunk.embedded]) for chunk in content.chunks]
         self.store.drop(self.target.name, content.unreadable)
-        self.store.put(content.files, content.entries, content.chunks)
+        self.store.put(content.files, content.entries, chunks)
         for path in content.unreadable:
             self._known.pop(path, None)
         self._known.update(content.files)
         self._changed += len(content.files)
-        self._embedded += content.embedded
+        self._embedded += embedded
+
+    def _begin(self) -> None:
+        """From now on the store holds a mixture, until `finish`."""
+        if self._before is not None and self._before.revision:
+            self._before = self._before._replace(revision="")
+            self.store.note(self._before)
 
     def finish(self) -> Filled:
         """Forgets what is gone and notes what there is. Raises StoreError."""
-        self.store.drop(self.target.name, self._gone)
+        if self._gone:
+            self._begin()
+            self.store.drop(self.target.name, self._gone)
         for path in self._gone:
             del self._known[path]
         states = self._known.values()
         chunks, terms = sum(state.chunks for state in states), sum(state.length for state in states)
-        digest = self._bundle.digest
         name, label, depth = self.target
-        repository = StoredRepository(name, label, digest, depth, len(states), chunks, terms)
-        self.store.finish(repository)
+        repository = StoredRepository(
+            name, label, self._bundle.digest, depth, len(states), chunks, terms, self._revision
+        )
+        self.store.note(repository)
         return Filled(repository, self._changed, len(self._gone), self._embedded)
 
 
-def fill(filling: Filling, encoder: Encoder, progress: OnProgress | None = None) -> Filled:
-    """Does in this process all that `filling` has to do. Raises StoreError."""
-    done = 0
-    for some in filling.portions():
-        filling.take(contents(filling.root, some, encoder, filling.target, filling.store.vectors))
-        done += len(some)
-        if progress is not None:
-            progress(Progress("store", done, filling.files, some[-1].path))
-    return filling.finish()
+def _made(bundle: Bundle, target: Target) -> str:
+    return f"{bundle.digest} {target.depth} {target.label}"
 
 
-def _made(bundle: Bundle, depth: int, label: str) -> str:
-    return f"{bundle.digest} {depth} {label}"
-
-
-def contents(root: Path, jobs: Sequence[Job], encoder: Encoder, target: Target, known: Known) -> Content:
-    """What the files of `jobs` become in a store. None is written to.
-
-    known: gives (exit, vector) by hex digest, of those texts that need not be embedded again.
-    """
-    analysis = analyse_files(root, jobs, encoder, lambda digest: False)
-    vectors, embedded = _vectors(root, analysis, encoder, target.depth, known)
+def parse(encoder: Encoder, root: Path, jobs: Sequence[Job], target: Target) -> Content:
+    """What the files of `jobs` become in a store."""
+    deep = target.depth > 0
+    # At exit 0, a look into a table, making a vector costs less than asking whether there is one.
+    analysis = analyse_files(root, jobs, encoder, lambda digest: deep)
+    keys = _Keys(encoder.bundle, target.depth)
+    found = zip(analysis.embedded, _floats(analysis.vectors), strict=True)
+    vectors = {} if deep else {keys(digest): vector for digest, vector in found}
+    texts = {keys(digest): text for digest, text in _texts(root, analysis)} if deep else {}
     terms = _terms_by_chunk(analysis)
-    content = Content({}, [], [], [], embedded)
-    made = _made(encoder.bundle, target.depth, target.label)
+    content = Content({}, [], [], [], vectors, texts)
+    made = _made(encoder.bundle, target)
     start = 0
     for file in analysis.files:
         if file.chunks is None:
@@ -149,11 +184,11 @@ def contents(root: Path, jobs: Sequence[Job], encoder: Encoder, target: Target, 
         if file.reason:
             content.unreadable.append(path)
             continue
-        if any(analysis.digests[number] not in vectors for number in numbers):
+        if any(keys(analysis.digests[number]) not in (texts if deep else vectors) for number in numbers):
             continue  # it was written meanwhile: another time
         whole = Entry(target.name, target.label, path, file.language, 0, (), ())
         chunks = [
-            _chunk(whole, analysis, number, terms[number], vectors)._replace(
+            _chunk(whole, analysis, number, terms[number], keys)._replace(
                 position=number - numbers.start, exit=target.depth
             )
             for number in numbers
@@ -165,6 +200,22 @@ def contents(root: Path, jobs: Sequence[Job], encoder: Encoder, target: Target, 
     return content
 
 
+def embed(encoder: Encoder, texts: Mapping[str, str], depth: int) -> dict[str, Floats]:
+    """The vectors of `texts` at the exit of `depth`, by the same keys: int8 steps, as floats."""
+    made = quantise(encoder.encode(list(texts.values()), depth, "code"))
+    return dict(zip(texts, _floats(made), strict=True))
+
+
+class _Keys:
+    """What is embedded, by the digest of its text: see `Entry.embedded`."""
+
+    def __init__(self, bundle: Bundle, depth: int) -> None:
+        self._salt = blake2b(f"{bundle.digest} {depth}".encode(), digest_size=DIGEST_BYTES).digest()
+
+    def __call__(self, digest: bytes) -> str:
+        return blake2b(self._salt + digest, digest_size=DIGEST_BYTES).hexdigest()
+
+
 def _sum(whole: Entry, chunks: Sequence[Entry]) -> Entry:
     """The entry of a file, from its chunks'."""
     total: Counter[str] = Counter()
@@ -174,12 +225,9 @@ def _sum(whole: Entry, chunks: Sequence[Entry]) -> Entry:
     return whole._replace(length=length, terms=list(total), counts=list(total.values()))
 
 
-def _chunk(
-    whole: Entry, analysis: Analysis, number: int, terms: Mapping[str, int], vectors: Mapping[bytes, Floats]
-) -> Entry:
+def _chunk(whole: Entry, analysis: Analysis, number: int, terms: Mapping[str, int], keys: _Keys) -> Entry:
     """The entry of chunk `number`, from its file's."""
     first, last, kind, name, scope, symbols, lines, pieces = analysis.details[number]
-    digest = analysis.digests[number]
     return whole._replace(
         length=int(analysis.lengths[number]),
         terms=list(terms),
@@ -192,8 +240,7 @@ def _chunk(
         symbols=stored_symbols(name, symbols),
         lines_below=lines,
         pieces=pieces,
-        embedded=digest.hex(),
-        vector=vectors[digest],
+        embedded=keys(analysis.digests[number]),
     )
 
 
@@ -203,22 +250,6 @@ def _terms_by_chunk(analysis: Analysis) -> list[dict[str, int]]:
         for chunk, count in zip(chunks.tolist(), counts.tolist(), strict=True):
             by_chunk[chunk][term] = int(count)
     return by_chunk
-
-
-def _vectors(
-    root: Path, analysis: Analysis, encoder: Encoder, depth: int, known: Known
-) -> tuple[dict[bytes, Floats], int]:
-    """(the vector at `depth` of each embedded text, how many had to be made): int8 steps, as floats."""
-    if depth == 0:  # a look into the table costs less than asking
-        vectors = dict(zip(analysis.embedded, _floats(analysis.vectors), strict=True))
-        return vectors, len(vectors)
-    there = known([digest.hex() for digest in analysis.embedded])
-    found = {bytes.fromhex(digest): vector for digest, (made_at, vector) in there.items() if made_at == depth}
-    texts = {digest: text for digest, text in _texts(root, analysis) if digest not in found}
-    if texts:
-        made = quantise(encoder.encode(list(texts.values()), depth, "code"))
-        found.update(zip(texts, _floats(made), strict=True))
-    return found, len(texts)
 
 
 def _floats(vectors: Quantised) -> Floats:

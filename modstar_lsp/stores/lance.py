@@ -44,6 +44,7 @@ _FILE_TABLE = pa.schema(
 _REPOSITORIES = pa.schema(
     [pa.field(name, pa.string()) for name in ("name", "label", "bundle")]
     + [pa.field(name, pa.int64()) for name in ("exit", "files", "chunks", "terms")]
+    + [pa.field("revision", pa.string())]
 )
 
 
@@ -78,15 +79,20 @@ class LanceStore:
             rows = self._rows("files", f"repository = {_text(repository)}", _FILE_TABLE.names)
             return {row["path"]: FileState(*(row[name] for name in FileState._fields)) for row in rows}
 
-    def vectors(self, digests: Sequence[str]) -> Mapping[str, tuple[int, Floats]]:
+    def noted(self, repository: str) -> StoredRepository | None:
         """See `Store`."""
-        found: dict[str, tuple[int, Floats]] = {}
+        with one_line(self.url):
+            rows = self._rows("repositories", f"name = {_text(repository)}", _REPOSITORIES.names)
+            return StoredRepository(**rows[0]) if rows else None
+
+    def vectors(self, digests: Sequence[str]) -> Mapping[str, Floats]:
+        """See `Store`."""
+        found: dict[str, Floats] = {}
         with one_line(self.url):
             for start in range(0, len(digests), _LANCE_PATHS):
                 where = _among("embedded", digests[start : start + _LANCE_PATHS])
-                for row in self._rows("chunks", where, ["embedded", "exit", "vector"]):
-                    if row["embedded"] not in found or found[row["embedded"]][0] < row["exit"]:
-                        found[row["embedded"]] = row["exit"], np.array(row["vector"], np.float32)
+                for row in self._rows("chunks", where, ["embedded", "vector"]):
+                    found[row["embedded"]] = np.array(row["vector"], np.float32)
         return found
 
     def put(self, files: Mapping[str, FileState], entries: Sequence[Entry], chunks: Sequence[Entry]) -> None:
@@ -111,12 +117,17 @@ class LanceStore:
                     if table := self._table(name):
                         table.delete(f"repository = {_text(repository)} AND {some}")
 
-    def finish(self, repository: StoredRepository) -> None:
+    def note(self, repository: StoredRepository) -> None:
         """See `Store`."""
         with one_line(self.url):
             table = self._made("repositories", _REPOSITORIES)
-            table.delete(f"name = {_text(repository.name)}")
-            table.add(_table([repository._asdict()], _REPOSITORIES))
+            rows = _table([repository._asdict()], _REPOSITORIES)
+            merged = table.merge_insert("name").when_matched_update_all().when_not_matched_insert_all()
+            merged.execute(rows)
+
+    def optimise(self) -> None:
+        """See `Store`."""
+        with one_line(self.url):
             for name in ("chunks", "files"):
                 if (table := self._table(name)) and table.count_rows():
                     self._index(table)
@@ -124,8 +135,8 @@ class LanceStore:
     def _index(self, table: Any) -> None:
         there = {column for index in table.list_indices() for column in index.columns}
         wanted = {"repository": Bitmap(), "label": Bitmap(), "path": BTree(), "terms": LabelList()}
-        for column, config in {**wanted, "words": FTS(**_TOKENS)}.items():
-            if column not in there:
+        for column, config in {**wanted, "embedded": BTree(), "words": FTS(**_TOKENS)}.items():
+            if column in table.schema.names and column not in there:
                 table.create_index(column, config=config)
         if "vector" in table.schema.names and "vector" not in there and table.count_rows() > _INDEX_ABOVE:
             table.create_index("vector", config=IvfHnswSq(distance_type="cosine"))
@@ -229,6 +240,8 @@ def _within(scope: StoreScope) -> str:
         parts.append(_among("repository", scope.repositories))
     if scope.languages:
         parts.append(_among("language", scope.languages))
+    if scope.without:
+        parts.append(f"NOT ({_among('repository', scope.without)})")
     return " AND ".join(parts)
 
 

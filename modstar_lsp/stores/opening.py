@@ -27,7 +27,7 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
         raise StoreError(f"{url[:80]!r} names no store: give {_URLS}")
     if not transport and not write and not Path(rest).is_dir():
         raise StoreError(f"there is no store at {url}: fill it first, with modstar-index --store")
-    place = f"{transport}:{rest}" if transport else rest
+    place = f"{transport}:{rest}" if transport else str(Path(rest).absolute())
     try:
         with one_line(url):
             return _lance(url, place) if engine == "lance" else _qdrant(url, place, dimension, write)

@@ -20,6 +20,8 @@ from modstar_lsp.index.words.terms import DEFINES
 from modstar_lsp.stores.store import Entry, FileState, Kind, StoredRepository, StoreScope, one_line
 
 MEANING, WORDS = "meaning", "words"
+#: Before a field's name in a condition: see `Condition`.
+NOT = "!"
 #: Fields that conditions name.
 INDEXED = ("repository", "label", "path", "language", "terms", "embedded")
 # BM25 has to find candidates alone here: it is computed exactly afterwards. A chunk has some 100 terms.
@@ -28,7 +30,7 @@ _POINTS = 256  # in one request: some 500 kB
 _VALUES = 500  # in one condition
 _BYTE_FIELDS = ("lines_below", "pieces")
 
-#: A point has one of the values of each field.
+#: A point has one of the values of each field; of one with `!` before its name, none of them.
 Condition = Mapping[str, Sequence[str]]
 Sparse = tuple[list[int], list[float]]
 
@@ -86,16 +88,21 @@ class QdrantStore:
             payloads = [point.payload for point in found]
             return {p["path"]: FileState(*(p[name] for name in FileState._fields)) for p in payloads}
 
-    def vectors(self, digests: Sequence[str]) -> Mapping[str, tuple[int, Floats]]:
+    def noted(self, repository: str) -> StoredRepository | None:
         """See `Store`."""
-        found: dict[str, tuple[int, Floats]] = {}
+        with one_line(self.url):
+            found = self._points.scroll("repositories", {"name": [repository]}, 1)
+            return StoredRepository(**found[0].payload) if found else None
+
+    def vectors(self, digests: Sequence[str]) -> Mapping[str, Floats]:
+        """See `Store`."""
+        found: dict[str, Floats] = {}
         with one_line(self.url):
             for start in range(0, len(digests), _VALUES):
                 where = {"embedded": digests[start : start + _VALUES]}
                 for point in self._points.scroll("chunks", where, None):
-                    name, made_at = point.payload["embedded"], point.payload["exit"]
-                    if point.meaning is not None and found.get(name, (-1,))[0] < made_at:
-                        found[name] = made_at, point.meaning
+                    if point.meaning is not None:
+                        found[point.payload["embedded"]] = point.meaning
         return found
 
     def put(self, files: Mapping[str, FileState], entries: Sequence[Entry], chunks: Sequence[Entry]) -> None:
@@ -119,9 +126,12 @@ class QdrantStore:
                 for collection in ("files", "chunks"):  # the first makes it known no more
                     self._points.delete(collection, where)
 
-    def finish(self, repository: StoredRepository) -> None:
+    def note(self, repository: StoredRepository) -> None:
         """See `Store`."""
         self._write("repositories", [Point(_id(repository.name), {**repository._asdict()})])
+
+    def optimise(self) -> None:
+        """See `Store`."""
         with one_line(self.url):
             self._points.optimise()
 
@@ -167,6 +177,7 @@ class QdrantStore:
 
 def _within(scope: StoreScope) -> dict[str, Sequence[str]]:
     where = {"label": scope.labels, "repository": scope.repositories, "language": scope.languages}
+    where[NOT + "repository"] = scope.without
     return {field: values for field, values in where.items() if values or field == "label"}
 
 

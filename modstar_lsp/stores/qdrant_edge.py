@@ -10,7 +10,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from modstar_lsp.index.vectors.quantised import Floats
-from modstar_lsp.stores.qdrant import INDEXED, MEANING, WORDS, Condition, Point, Sparse
+from modstar_lsp.stores.qdrant import INDEXED, MEANING, NOT, WORDS, Condition, Point, Sparse
 
 # Of so many times as many as asked for, found by int8, the floats decide.
 _EDGE_OVERSAMPLING = 2.0
@@ -119,11 +119,12 @@ def _vectors(point: Point) -> dict[str, Any]:
 
 
 def _filter(where: Condition) -> Any:
-    return edge.Filter(
-        must=[
-            edge.FieldCondition(field, match=edge.MatchAny(list(values))) for field, values in where.items()
-        ]
-    )
+    must: list[Any] = []
+    must_not: list[Any] = []
+    for field, values in where.items():
+        condition = edge.FieldCondition(field.removeprefix(NOT), match=edge.MatchAny(list(values)))
+        (must_not if field.startswith(NOT) else must).append(condition)
+    return edge.Filter(must=must, must_not=must_not)
 
 
 def _found(point: Any) -> Point:

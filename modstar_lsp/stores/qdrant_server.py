@@ -9,7 +9,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from modstar_lsp.index.vectors.quantised import Floats
-from modstar_lsp.stores.qdrant import INDEXED, MEANING, WORDS, Condition, Point, Sparse
+from modstar_lsp.stores.qdrant import INDEXED, MEANING, NOT, WORDS, Condition, Point, Sparse
 
 # Collections of this project begin so.
 _PREFIX = "modstar-"
@@ -114,12 +114,14 @@ def _vectors(point: Point) -> dict[str, Any]:
 
 
 def _filter(where: Condition) -> models.Filter:
-    return models.Filter(
-        must=[
-            models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
-            for field, values in where.items()
-        ]
-    )
+    must: list[Any] = []
+    must_not: list[Any] = []
+    for field, values in where.items():
+        condition = models.FieldCondition(
+            key=field.removeprefix(NOT), match=models.MatchAny(any=list(values))
+        )
+        (must_not if field.startswith(NOT) else must).append(condition)
+    return models.Filter(must=must, must_not=must_not)
 
 
 def _found(point: Any) -> Point:

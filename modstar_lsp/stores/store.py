@@ -20,7 +20,8 @@ class Entry(NamedTuple):
     label: who may see it.  position: of the chunk in its file.  kind: number in KINDS.  length: terms in all.
     terms, counts: its distinct terms and how often it holds each; `:name` for each name that it defines.
     The rest is empty for a file.  lines_below, pieces: see `StoredChunk`.  embedded: hex digest of the text
-    that was embedded, at `exit`.  vector: of unit length.
+    that was embedded, the model and the exit, so that equal ones have the same vector.  vector: of unit
+    length.
     """
 
     repository: str
@@ -57,7 +58,10 @@ class FileState(NamedTuple):
 
 
 class StoredRepository(NamedTuple):
-    """What a store holds. bundle: digest of the model.  exit: of its vectors.  terms: of all its chunks."""
+    """What a store holds. bundle: digest of the model.  exit: of its vectors.  terms: of all its chunks.
+
+    revision: the commit that all of it is of, and within which bounds; "" when nobody can say.
+    """
 
     name: str
     label: str
@@ -66,14 +70,25 @@ class StoredRepository(NamedTuple):
     files: int
     chunks: int
     terms: int
+    revision: str = ""
 
 
 class StoreScope(NamedTuple):
-    """What a question may see: only what carries one of `labels`. repositories, languages: () for all."""
+    """What a question may see: only what carries one of `labels`.
+
+    repositories, languages: () for all.  without: repositories that are not looked at.
+    """
 
     labels: tuple[str, ...] = (EVERYONE,)
     repositories: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def sees(self, repository: StoredRepository) -> bool:
+        """Whether it may be seen, and is asked."""
+        name = repository.name
+        named = not self.repositories or name in self.repositories
+        return repository.label in self.labels and named and name not in self.without
 
 
 class Store(Protocol):
@@ -88,11 +103,14 @@ class Store(Protocol):
     def repositories(self, labels: Sequence[str]) -> Sequence[StoredRepository]:
         """Those that carry one of `labels`."""
 
+    def noted(self, repository: str) -> StoredRepository | None:
+        """The repository of this name, whatever its label: for who fills it."""
+
     def known(self, repository: str) -> Mapping[str, FileState]:
         """The files of a repository by path, whatever its label: for who fills it."""
 
-    def vectors(self, digests: Sequence[str]) -> Mapping[str, tuple[int, Floats]]:
-        """(exit, vector) of those embedded texts that the store knows, by hex digest."""
+    def vectors(self, digests: Sequence[str]) -> Mapping[str, Floats]:
+        """The vectors of those embedded texts that the store knows; see `Entry.embedded`."""
 
     def put(self, files: Mapping[str, FileState], entries: Sequence[Entry], chunks: Sequence[Entry]) -> None:
         """Takes in files of one repository, in place of what it has of them.
@@ -104,8 +122,11 @@ class Store(Protocol):
     def drop(self, repository: str, paths: Sequence[str]) -> None:
         """Forgets files."""
 
-    def finish(self, repository: StoredRepository) -> None:
-        """Notes what there is of a repository, and makes what was put fast to find."""
+    def note(self, repository: StoredRepository) -> None:
+        """Notes what there is of a repository, in place of what was noted before."""
+
+    def optimise(self) -> None:
+        """Makes what was put fast to find."""
 
     def count(self, kind: Kind, scope: StoreScope, terms: Sequence[str]) -> int:
         """How many chunks, or files, hold one of `terms` at least."""

@@ -42,9 +42,7 @@ class FoundView:
         self._vectors = _quantised(self.entries, dimension)
         self._rows = _postings(self.entries)
         self._counted: dict[tuple[str, ...], tuple[int, int]] = {}
-        found = store.repositories(scope.labels)
-        if scope.repositories:
-            found = [one for one in found if one.name in scope.repositories]
+        found = [one for one in store.repositories(scope.labels) if scope.sees(one)]
         n_files, n_chunks = sum(one.files for one in found), sum(one.chunks for one in found)
         terms = float(sum(one.terms for one in found))
         self.corpus = Corpus(n_chunks, n_files, terms / max(n_chunks, 1), terms / max(n_files, 1))

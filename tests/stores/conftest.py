@@ -11,8 +11,9 @@ import pytest
 
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.files import walk
-from modstar_lsp.stores.filling import Filling, fill
+from modstar_lsp.stores.filling import Filling, Target
 from modstar_lsp.stores.opening import open_store
+from modstar_lsp.stores.pipeline import fill
 from modstar_lsp.stores.store import Store
 from modstar_lsp.workspace import Workspace
 from tests.cli.conftest import FILES, Shell, make_shell, write_files
@@ -77,11 +78,11 @@ def filled(
     local = {}
     for name in COPIED:
         tree = trees / name
-        fill(Filling(store, tree, encoder.bundle, walk(tree), name, "everyone"), encoder)
+        fill(Filling(store, tree, encoder.bundle, walk(tree), Target(name, "everyone", 0)), encoder)
         local[name] = Workspace.open(trees / name, index_dir=base / "indexes", encoder=encoder)
         local[name].refresh()
     tree = trees / "shop"
-    fill(Filling(store, tree, encoder.bundle, walk(tree), "shop", "secret"), encoder)
+    fill(Filling(store, tree, encoder.bundle, walk(tree), Target("shop", "secret", 0)), encoder)
     yield Filled(url, store, encoder, local, trees)
     store.close()
     for workspace in local.values():
