@@ -34,11 +34,14 @@ class Launch(NamedTuple):
     """What a face's command line decided, and nothing else can.
 
     index_dir, bundle: None for the defaults.  deepest: the deepest exit to use, None for all of the bundle's.
+    store: the URL of a store to ask beside the folders, "" for none.  labels: of what may be seen there.
     """
 
     index_dir: Path | None = None
     bundle: Path | None = None
     deepest: int | None = None
+    store: str = ""
+    labels: tuple[str, ...] = ()
 
 
 class Child:

@@ -103,13 +103,11 @@ class AgentServer:
 
 
 class Arguments(NamedTuple):
-    """The command line. port: of HTTP, None for standard input and output.  store: "" for none."""
+    """The command line. port: of HTTP, None for standard input and output."""
 
     roots: list[Path]
     launch: Launch
     port: int | None
-    store: str
-    labels: tuple[str, ...]
 
 
 def main() -> NoReturn:
@@ -119,8 +117,8 @@ def main() -> NoReturn:
     try:
         require_memory()
         arguments = _arguments(sys.argv[1:])
-        folders = Folders(arguments.roots or _projects_here(arguments.store), arguments.launch)
-        tools = Tools(folders, _store(arguments, folders))
+        folders = Folders(arguments.roots or _projects_here(arguments.launch), arguments.launch)
+        tools = Tools(folders, _store(arguments.launch, folders))
         residency = Residency(arguments.launch)
 
         def methods() -> Methods:
@@ -206,8 +204,8 @@ def _arguments(given: list[str]) -> Arguments:
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
             roots.append(expanded(word).absolute())
-    launch = Launch(options.get("index_dir"), options.get("bundle"))
-    return Arguments(roots, launch, port, store, tuple(labels))
+    launch = Launch(options.get("index_dir"), options.get("bundle"), None, store, tuple(labels))
+    return Arguments(roots, launch, port)
 
 
 def _port(text: str) -> int:
@@ -216,20 +214,20 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _store(arguments: Arguments, folders: Folders) -> StoreBeside | None:
-    if not arguments.store:
+def _store(launch: Launch, folders: Folders) -> StoreBeside | None:
+    if not launch.store:
         return None
     from modstar_lsp.stores.beside import StoreBeside
 
-    return StoreBeside(arguments.store, arguments.labels, folders.encoder)
+    return StoreBeside(launch.store, launch.labels, folders.encoder)
 
 
-def _projects_here(store: str) -> list[Path]:
+def _projects_here(launch: Launch) -> list[Path]:
     """The project around the current folder; none where there is none, and a store to ask."""
     try:
         return [_project_here()]
     except WorkspaceError:
-        if not store:
+        if not launch.store:
             raise
         return []
 

@@ -21,6 +21,7 @@ from modstar_lsp.server.settings import Settings
 from modstar_lsp.server.uris import relative
 
 if TYPE_CHECKING:
+    from modstar_lsp.stores.beside import StoreBeside
     from modstar_lsp.workspace.question import Question
 
 # A first question waits so long for the first files to be known, looking so often.
@@ -54,7 +55,7 @@ class Inquiry:
     """What a request asks of which folders. It belongs to the event loop's thread, but for `_ask`.
 
     roots: the folders that are open.  in_pool: has something done beside the event loop.  question: what a
-    folder is asked.
+    folder is asked.  store: asked beside them, unless the client names folders.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Inquiry:
         in_pool: Callable[..., asyncio.Future[Any]],
         filters: Filters,
         question: Callable[[Root], Question],
+        store: StoreBeside | None = None,
     ) -> None:
         self._begin = time.perf_counter()
         self._in_pool = in_pool
@@ -76,6 +78,9 @@ class Inquiry:
         self._withdrawn = Event()
         self._min_score = settings.search_min_score if filters.min_score is None else filters.min_score
         self._below = _asked(roots, filters)
+        self._store = None if filters.folders else store
+        self._stored: FolderAnswer | None = None
+        self._store_failure = ""
         self._none = "no such folder is open" if roots else "no folder is open"
 
     async def answer(self, report: Report | None = None) -> Answer:
@@ -96,7 +101,14 @@ class Inquiry:
     async def _answer(self, report: Report | None) -> Answer:
         await self._something_known()
         budget = self._asked_budget if report is None else 0
+        if report is None:
+            await self._in_pool(self._ask_store)
         answer: Answer = await self._in_pool(self._ask, budget)
+        if self._store is not None and self._stored is None:  # nobody who types waits for a store
+            if report is not None and answer.hits:
+                report(answer)
+            await self._in_pool(self._ask_store)
+            answer = await self._in_pool(self._ask, budget)
         if report is not None and self._budget and answer.hits:
             report(answer)
             budget = self._budget
@@ -141,13 +153,36 @@ class Inquiry:
         """Puts the question to each folder, with `budget` seconds for all of them. For any thread."""
         share = budget / max(len(self._below), 1)
         found = [self._ask_root(root, below, share) for root, below in self._below.items()]
+        if self._stored is not None:
+            found.append(self._stored)
         hits, closest = _merged(found, self._limit)
         state = state_of_all([root.index_state for root in self._below])
         meant = "" if hits else next((part.did_you_mean for part in found if part.did_you_mean), "")
         left_out = [root.left_out for root in self._below if root.left_out]
         message = _message(hits, closest, state, found, meant, left_out)
+        message = "; ".join(filter(None, [message, self._store_failure]))
         took = (time.perf_counter() - self._begin) * 1000
         return Answer(hits, closest, state, message, took, meant)
+
+    def _ask_store(self) -> None:
+        """Puts the question to the store, once. For any thread."""
+        from modstar_lsp.search import Options
+        from modstar_lsp.search.filters import Filter
+        from modstar_lsp.server.stored import folder_answer
+
+        if self._store is None or self._stored is not None:
+            return
+        question = self._question(next(iter(self._below)))
+        languages = _languages(self._filters.languages)
+        bounds = Filter(languages=languages, globs=self._filters.globs)
+        options = Options(self._limit, (bounds,), min_score=self._min_score)
+        here = [root.folder for root in self._below]
+        try:
+            answer = self._store.ask(question, options, here, languages=languages)
+        except ModstarError as error:
+            self._stored, self._store_failure = FolderAnswer(), str(error)
+        else:
+            self._stored = folder_answer(answer, question)
 
     def _ask_root(self, root: Root, below: tuple[str, ...], budget: float) -> FolderAnswer:
         from modstar_lsp.search import Options

@@ -50,7 +50,9 @@ def main() -> NoReturn:
     from modstar_lsp.server.server import Server
     from modstar_lsp.server.transport import serve_socket
 
-    launch = Launch(arguments.index_dir, arguments.bundle, arguments.exit)
+    launch = Launch(
+        arguments.index_dir, arguments.bundle, arguments.exit, arguments.store, tuple(arguments.label)
+    )
     if arguments.check:
         _check(launch, spare)
     server = Server(launch, spare)
@@ -126,7 +128,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Semantic code search for editors: a language server on standard input and output.",
-        epilog="Indexes live in the user's cache folder. Nothing leaves this machine.",
+        epilog="Indexes live in the user's cache folder. Nothing leaves this machine, but for a --store.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -147,6 +149,14 @@ def make_parser() -> argparse.ArgumentParser:
         type=_exit,
         metavar="N|auto",
         help="the deepest exit of the model to use (auto, the default: all that it has)",
+    )
+    add("--store", default="", metavar="URL", help="search a store of many repositories too (docs/scale.md)")
+    add(
+        "--label",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="see what carries this label in the store, too; repeatable",
     )
     add("--log-file", type=Path, metavar="FILE", help="write the log there instead of to standard error")
     add("--log-level", default="warning", choices=("debug", "info", "warning", "error"))

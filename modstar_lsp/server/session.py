@@ -38,6 +38,7 @@ from modstar_lsp.server.uris import relative, to_path
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
+    from modstar_lsp.stores.beside import StoreBeside
     from modstar_lsp.workspace.question import Question
 
 # Questions answered at the same time; more would only take the interpreter from each other.
@@ -80,12 +81,18 @@ class Session:
         self._encoder_lock = Lock()
         self._encoder: Encoder | None = None
         self._temporary: Path | None = None
+        self._store = self._beside() if launch.store else None
         self._started = False
         self._ending: list[Child] = []
 
     def in_pool(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         """Have something done beside the event loop."""
         return asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments))
+
+    def _beside(self) -> StoreBeside:
+        from modstar_lsp.stores.beside import StoreBeside
+
+        return StoreBeside(self.launch.store, self.launch.labels, self.encoder)
 
     def encoder(self) -> Encoder:
         """The model, loaded once for all folders. For any thread. Raises BundleError."""
@@ -308,7 +315,7 @@ class Session:
         return await self._inquiry(request.filters._replace(budget=0), question).answer(report)
 
     def _inquiry(self, filters: Filters, question: Callable[[Root], Question]) -> Inquiry:
-        return Inquiry(self.roots, self.settings, self.in_pool, filters, question)
+        return Inquiry(self.roots, self.settings, self.in_pool, filters, question, self._store)
 
     def _selected(self, request: SimilarRequest) -> tuple[str, tuple[str, int, int] | None]:
         """(code, (URI, first and last line) where it stands)."""
