@@ -39,7 +39,7 @@ def _client_hit(place: StoredPlace, rank: int, question: Question) -> ClientHit:
         language=hit.language,
         score=hit.score,
         rank=rank,
-        exit=0,
+        exit=place.exit,
         unsaved=False,
         snippet=ClientSnippet("", seen.line - 1),
     )

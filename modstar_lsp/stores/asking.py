@@ -32,10 +32,11 @@ _DEFINING = 200
 
 
 class StoredPlace(NamedTuple):
-    """A hit, and the repository that it is in."""
+    """A hit, the repository that it is in, and the exit that embedded it."""
 
     repository: str
     hit: Hit
+    exit: int
 
     def described(self, question: Question) -> Description:
         """The hit without its lines. Where names are defined is known, so that the right line is named."""
@@ -84,7 +85,8 @@ def ask(
     results = question.put(found, encoder, options._replace(budget=0.0), _Nowhere())
 
     def place(hit: Hit) -> StoredPlace:
-        return StoredPlace(found.entries[hit.row].repository, hit)
+        entry = found.entries[hit.row]
+        return StoredPlace(entry.repository, hit, entry.exit)
 
     closest = None if results.closest is None else place(results.closest)
     return StoreAnswer([place(hit) for hit in results.hits], closest, results)

@@ -1,6 +1,6 @@
 """A repository's files -> entries of a store, a portion at a time; what did not change is left alone.
 
-`parse` and `embed` are what takes long. They know no store, so that other processes can do them.
+`parse_files` and `embed` are what takes long. They know no store, so that other processes can do them.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _made(bundle: Bundle, target: Target) -> str:
     return f"{bundle.digest} {target.depth} {target.label}"
 
 
-def parse(encoder: Encoder, root: Path, jobs: Sequence[Job], target: Target) -> Content:
+def parse_files(encoder: Encoder, root: Path, jobs: Sequence[Job], target: Target) -> Content:
     """What the files of `jobs` become in a store."""
     deep = target.depth > 0
     # At exit 0, a look into a table, making a vector costs less than asking whether there is one.

@@ -28,7 +28,7 @@ _ASKING, _CLONING, _READING = 60.0, 1_800.0, 1_800.0
 # Bytes of a clone, and of the files in one: many times a large repository without its history. And files.
 MOST_CLONED = 4_000_000_000
 _MOST_BLOBS = 1_000_000
-_LOOK_SECONDS = 0.2
+_GIT_LOOK_SECONDS = 0.2
 _OPTIONS = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
@@ -187,7 +187,7 @@ def _run(
     deadline = time.monotonic() + seconds
     while True:
         try:
-            out, err = process.communicate(timeout=_LOOK_SECONDS if watched else seconds)
+            out, err = process.communicate(timeout=_GIT_LOOK_SECONDS if watched else seconds)
             break
         except subprocess.TimeoutExpired:
             late = time.monotonic() >= deadline

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modstar_lsp.errors import StoreError, reason
 from modstar_lsp.index.records import Job, Progress
-from modstar_lsp.stores.filling import Content, Filled, Filling, embed, parse
+from modstar_lsp.stores.filling import Content, Filled, Filling, embed, parse_files
 from modstar_lsp.stores.workers import Here, LostWorker, Wait, Workers
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _begun(fillings: Iterable[Filling | Outcome], workers: Workers) -> Iterator[
             yield filling
             continue
         for jobs in filling.portions():
-            yield _Portion(filling, jobs, workers.submit(parse, filling.root, jobs, filling.target))
+            yield _Portion(filling, jobs, workers.submit(parse_files, filling.root, jobs, filling.target))
         yield _Portion(filling, (), lambda: None)
 
 

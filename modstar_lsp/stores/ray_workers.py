@@ -11,11 +11,10 @@ from typing import Any
 
 from modstar_lsp.encoder import Bundle
 from modstar_lsp.errors import WorkspaceError
-from modstar_lsp.stores.workers import TRIES, LostWorker, Wait, Work, threads_for, work_with
+from modstar_lsp.stores.workers import TRIES, LostWorker, Task, Wait, threads_for, work_with
 
 # Ray reports its use to its makers unless it is told not to, and sets it when it is imported.
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"})
 
 import ray
 
@@ -38,7 +37,7 @@ class RayWorkers:
         self._model = ray.put(bundle)
         self._threads = threads_for(count)
 
-    def submit(self, work: Work, *arguments: Any) -> Wait:
+    def submit(self, work: Task, *arguments: Any) -> Wait:
         """See `Workers`."""
         reference = self._task.remote(self._model, self._threads, work, arguments)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRIES = 3
 
 #: Takes the model, then the arguments that it is handed over with.
-Work = Callable[..., Any]
+Task = Callable[..., Any]
 #: Waits for what some work gives; to be called once. Raises what it raised, and LostWorker.
 Wait = Callable[[], Any]
 
@@ -39,7 +39,7 @@ class Workers(Protocol):
 
     ahead: int
 
-    def submit(self, work: Work, *arguments: Any) -> Wait:
+    def submit(self, work: Task, *arguments: Any) -> Wait:
         """Begins `work(encoder, *arguments)`."""
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class Here:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
-    def submit(self, work: Work, *arguments: Any) -> Wait:
+    def submit(self, work: Task, *arguments: Any) -> Wait:
         """See `Workers`."""
         return lambda: work(self._encoder, *arguments)
 
@@ -75,7 +75,7 @@ class Processes:
         # Nothing is forked: a thread may hold a lock.
         return ProcessPoolExecutor(self._count, get_context("spawn"), _prepare)
 
-    def submit(self, work: Work, *arguments: Any) -> Wait:
+    def submit(self, work: Task, *arguments: Any) -> Wait:
         """See `Workers`."""
         handed = (self._bundle, threads_for(self._count), work, arguments)
         pool, future = self._begin(handed)
@@ -118,7 +118,7 @@ def threads_for(workers: int) -> int:
 _encoders: dict[tuple[str, int], Encoder] = {}
 
 
-def work_with(bundle: Bundle, threads: int, work: Work, arguments: tuple[Any, ...]) -> Any:
+def work_with(bundle: Bundle, threads: int, work: Task, arguments: tuple[Any, ...]) -> Any:
     """What a worker does: `work`, with the model that it loads once."""
     from modstar_lsp.encoder import Encoder
 

@@ -15,7 +15,7 @@ import pytest
 from modstar_lsp.encoder import Encoder
 from modstar_lsp.errors import StoreError
 from modstar_lsp.stores import pipeline
-from modstar_lsp.stores.filling import Content, Filled, Filling, Target, parse
+from modstar_lsp.stores.filling import Content, Filled, Filling, Target, parse_files
 from modstar_lsp.stores.opening import open_store
 from modstar_lsp.stores.organisation import Manner, fill_repositories
 from modstar_lsp.stores.pipeline import Failed, Outcome
@@ -111,11 +111,15 @@ def test_another_model_or_exit_is_another_vector(alone: Store, forks: Path, enco
     jobs = next(
         Filling(alone, forks / "shop", encoder.bundle, _walk(forks / "shop"), Target("x", "", 4)).portions()
     )
-    at_four = parse(encoder, forks / "shop", jobs, Target("x", "everyone", DEPTH)).texts
+    at_four = parse_files(encoder, forks / "shop", jobs, Target("x", "everyone", DEPTH)).texts
     assert set(at_four) <= set(alone.vectors(list(at_four)))
-    assert not alone.vectors(list(parse(encoder, forks / "shop", jobs, Target("x", "everyone", 6)).texts))
+    assert not alone.vectors(
+        list(parse_files(encoder, forks / "shop", jobs, Target("x", "everyone", 6)).texts)
+    )
     other = Encoder(encoder.bundle._replace(digest="another"))
-    assert not alone.vectors(list(parse(other, forks / "shop", jobs, Target("x", "everyone", DEPTH)).texts))
+    assert not alone.vectors(
+        list(parse_files(other, forks / "shop", jobs, Target("x", "everyone", DEPTH)).texts)
+    )
 
 
 def _walk(root: Path) -> Any:
@@ -153,7 +157,7 @@ def test_a_repository_that_kills_every_worker_fails_alone(
     submit = workers.submit
 
     def poisoned(work: Any, *arguments: Any) -> Any:
-        poison = work is parse and arguments[0].name == "shop"
+        poison = work is parse_files and arguments[0].name == "shop"
         return submit(die if poison else work, *arguments)
 
     monkeypatch.setattr(workers, "submit", poisoned)
