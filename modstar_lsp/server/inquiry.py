@@ -101,13 +101,11 @@ class Inquiry:
     async def _answer(self, report: Report | None) -> Answer:
         await self._something_known()
         budget = self._asked_budget if report is None else 0
-        if report is None:
-            await self._in_pool(self._ask_store)
         answer: Answer = await self._in_pool(self._ask, budget)
-        if self._store is not None and self._stored is None:  # nobody who types waits for a store
-            if report is not None and answer.hits:
+        if self._store is not None:
+            if report is not None and answer.hits:  # nobody who sees lists come waits for a store
                 report(answer)
-            await self._in_pool(self._ask_store)
+            await self._in_pool(self._ask_store, self._store)
             answer = await self._in_pool(self._ask, budget)
         if report is not None and self._budget and answer.hits:
             report(answer)
@@ -164,21 +162,19 @@ class Inquiry:
         took = (time.perf_counter() - self._begin) * 1000
         return Answer(hits, closest, state, message, took, meant)
 
-    def _ask_store(self) -> None:
-        """Puts the question to the store, once. For any thread."""
+    def _ask_store(self, store: StoreBeside) -> None:
+        """Puts the question to the store. For any thread."""
         from modstar_lsp.search import Options
         from modstar_lsp.search.filters import Filter
         from modstar_lsp.server.stored import folder_answer
 
-        if self._store is None or self._stored is not None:
-            return
         question = self._question(next(iter(self._below)))
         languages = _languages(self._filters.languages)
         bounds = Filter(languages=languages, globs=self._filters.globs)
         options = Options(self._limit, (bounds,), min_score=self._min_score)
         here = [root.folder for root in self._below]
         try:
-            answer = self._store.ask(question, options, here, languages=languages)
+            answer = store.ask(question, options, here, languages=languages)
         except ModstarError as error:
             self._stored, self._store_failure = FolderAnswer(), str(error)
         else:

@@ -283,8 +283,10 @@ class Session:
 
     # -- questions
 
-    async def search(self, request: SearchRequest, *, report: Report | None = None) -> Answer:
-        """The places that answer a sentence or name best.
+    async def search(
+        self, request: SearchRequest, *, report: Report | None = None, stored: bool = True
+    ) -> Answer:
+        """The places that answer a sentence or name best. stored: whether a store is asked, if there is one.
 
         report: hears every better list until there is nothing better to be had soon; the last is returned.
         """
@@ -297,7 +299,8 @@ class Session:
             question = Question.of_text(request.query)
         except QueryError as error:
             return Answer(index_state=self._index_state(), message=str(error))
-        return await self._inquiry(request.filters, lambda root: question).answer(report)
+        store = self._store if stored else None
+        return await self._inquiry(request.filters, lambda root: question, store).answer(report)
 
     async def similar(self, request: SimilarRequest, *, report: Report | None = None) -> Answer:
         """The places most like a piece of code, which itself is left out. Raises InvalidParams."""
@@ -314,8 +317,10 @@ class Session:
         # Code is compared as a whole; the last stage is for questions.
         return await self._inquiry(request.filters._replace(budget=0), question).answer(report)
 
-    def _inquiry(self, filters: Filters, question: Callable[[Root], Question]) -> Inquiry:
-        return Inquiry(self.roots, self.settings, self.in_pool, filters, question, self._store)
+    def _inquiry(
+        self, filters: Filters, question: Callable[[Root], Question], store: StoreBeside | None = None
+    ) -> Inquiry:
+        return Inquiry(self.roots, self.settings, self.in_pool, filters, question, store)
 
     def _selected(self, request: SimilarRequest) -> tuple[str, tuple[str, int, int] | None]:
         """(code, (URI, first and last line) where it stands)."""

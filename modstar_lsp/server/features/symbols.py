@@ -31,7 +31,7 @@ async def workspace_symbols(
     query = params.query.strip()
     if not session.settings.workspace_symbol_enabled or not any(map(str.isalnum, query)):
         return []
-    answer = await session.search(SearchRequest(query))
+    answer = await session.search(SearchRequest(query), stored=False)
     echo = params.query if session.settings.workspace_symbol_echo_query else ""
     return [symbol(hit, echo) for hit in answer.hits]
 
