@@ -27,6 +27,8 @@ _INDEX_ABOVE = 100_000
 _REFINE = 4  # of so many times as many as asked for the exact distance decides
 # Who began to read before may still do so for so long; LanceDB's own week makes a store four times as large.
 _KEPT = timedelta(hours=1)
+# A face that lives on looks so often for what others wrote, or it would read files that are gone by then.
+_LOOKED_AGAIN = timedelta(seconds=5)
 _LANCE_PATHS = 500  # in one condition
 _PLAIN_NAME = {"base_tokenizer": "whitespace", "lower_case": False, "stem": False}
 _TOKENS = {**_PLAIN_NAME, "remove_stop_words": False, "ascii_folding": False, "max_token_length": None}
@@ -68,7 +70,7 @@ class LanceStore:
     def __init__(self, url: str, place: str) -> None:
         """place: as LanceDB knows it."""
         self.url = url
-        self._database = lancedb.connect(place)
+        self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN)
         self._tables: dict[str, Any] = {}
 
     # -- filling
@@ -131,6 +133,8 @@ class LanceStore:
             for name in ("chunks", "files"):
                 if (table := self._table(name)) and table.count_rows():
                     self._index(table)
+            if table := self._table("repositories"):
+                table.optimize(cleanup_older_than=_KEPT)
 
     def _index(self, table: Any) -> None:
         there = {column for index in table.list_indices() for column in index.columns}

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from modstar_lsp.stores.opening import open_store
 from modstar_lsp.stores.organisation import Manner, fill_repositories
 from modstar_lsp.stores.pipeline import Failed, Outcome
 from modstar_lsp.stores.repositories import all_named, check_out, listed, named
-from modstar_lsp.stores.store import Store
+from modstar_lsp.stores.store import Store, StoreScope
 from modstar_lsp.stores.workers import Here
 from tests.cli.conftest import Shell, make_shell, write_files
 
@@ -99,6 +100,19 @@ def test_what_the_store_holds_at_that_commit_is_passed_over(
     assert changes(fill(store, encoder, *both, bounds=others)) == [(0, False), (0, False)]
     assert [one.files for one in store.repositories(["everyone"])] == [1, 1]
     assert changes(fill(store, encoder, both[0], label="secret")) == [(2, False)]
+
+
+def test_who_has_a_store_open_sees_what_is_filled_later(
+    tmp_path: Path, store: Store, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modstar_lsp.stores.lance._LOOKED_AGAIN", timedelta(0))
+    one, other = (write_files(tmp_path / name, PRICES) for name in ("one", "other"))
+    fill(store, encoder, one)
+    reader = open_store(store.url, encoder.bundle.indexed)
+    assert [found.name for found in reader.repositories(["everyone"])] == ["one"]
+    fill(store, encoder, other)
+    assert sorted(found.name for found in reader.repositories(["everyone"])) == ["one", "other"]
+    assert reader.count("files", StoreScope(), ["parse"]) == 2
 
 
 def test_a_fill_that_ended_half_way_is_no_commit_that_may_be_passed_over(
