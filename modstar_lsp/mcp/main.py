@@ -175,7 +175,8 @@ def _listening(port: int, methods: Callable[[], Methods]) -> http.HttpServer:
 def _arguments(given: list[str]) -> Arguments:
     """What the command line says; argparse would take a third of the start. Raises WorkspaceError."""
     options: dict[str, Path] = {}
-    store, labels = "", []
+    store = ""
+    labels: list[str] = []
     roots: list[Path] = []
     port: int | None = None
     rest = iter(given)
