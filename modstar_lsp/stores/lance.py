@@ -29,6 +29,8 @@ _REFINE = 4  # of so many times as many as asked for the exact distance decides
 _KEPT = timedelta(hours=1)
 # A face that lives on looks so often for what others wrote, or it would read files that are gone by then.
 _LOOKED_AGAIN = timedelta(seconds=5)
+# Bytes of indexes and of metadata that who fills keeps; LanceDB's own bounds are gigabytes.
+_CACHES = (256_000_000, 64_000_000)
 _LANCE_PATHS = 500  # in one condition
 _PLAIN_NAME = {"base_tokenizer": "whitespace", "lower_case": False, "stem": False}
 _TOKENS = {**_PLAIN_NAME, "remove_stop_words": False, "ascii_folding": False, "max_token_length": None}
@@ -67,10 +69,11 @@ def _chunks(dimension: int) -> pa.Schema:
 class LanceStore:
     """A `Store` in LanceDB's files. Several may read while one writes."""
 
-    def __init__(self, url: str, place: str) -> None:
-        """place: as LanceDB knows it."""
+    def __init__(self, url: str, place: str, *, write: bool = False) -> None:
+        """place: as LanceDB knows it.  write: it is to be filled."""
         self.url = url
-        self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN)
+        session = lancedb.Session(*_CACHES) if write else None
+        self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN, session=session)
         self._tables: dict[str, Any] = {}
 
     # -- filling

@@ -30,16 +30,16 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
     place = f"{transport}:{rest}" if transport else str(Path(rest).absolute())
     try:
         with one_line(url):
-            return _lance(url, place) if engine == "lance" else _qdrant(url, place, dimension, write)
+            return (_lance if engine == "lance" else _qdrant)(url, place, dimension, write)
     except ImportError as error:
         missing = error.name or "a package"
         raise StoreError(f"{missing} is missing: pip install '.[scale]' in the clone brings it") from None
 
 
-def _lance(url: str, place: str) -> Store:
+def _lance(url: str, place: str, dimension: int, write: bool) -> Store:
     from modstar_lsp.stores.lance import LanceStore
 
-    return LanceStore(url, place)
+    return LanceStore(url, place, write=write)
 
 
 def _qdrant(url: str, place: str, dimension: int, write: bool) -> Store:
