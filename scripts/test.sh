@@ -18,7 +18,7 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt
   "$python" -m venv "$venv"
   # torch first and alone: any looser request would bring several gigabytes of GPU libraries along
   "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt torch
-  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e '.[ann,scale,ray,train,dev,docs]'
+  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e '.[ann,scale,train,dev,docs]'
   touch "$stamp"
 fi
 "$venv/bin/ruff" check .

@@ -106,7 +106,8 @@ class Processes:
 
     def close(self) -> None:
         """See `Workers`."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # Waited for, so that its semaphores are gone before this process ends without asking anybody.
+        self._pool.shutdown(cancel_futures=True)
 
 
 def threads_for(workers: int) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def workers_of(engine: str, encoder: Encoder) -> Workers:
         return Here(encoder)
     if engine == "processes":
         return Processes(encoder.bundle, 2)
-    pytest.importorskip("ray")
+    ray = pytest.importorskip("ray")
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its workers cannot import this file
     from modstar_lsp.stores.ray_workers import RayWorkers
 
     return RayWorkers(encoder.bundle, 2)
