@@ -87,7 +87,9 @@ class Settings:
     background_on_battery: str = _setting(
         "background.onBattery", "pause", _one_of("pause", "run"), '"pause" or "run"'
     )
-    background_deepen: bool = _setting("background.deepen", True, _flag, "true or false")
+    # Off: of plain words a deeper index knows no more than exit 0, and reading the best hits brings ten times
+    # what it does (docs/benchmarks.md).
+    background_deepen: bool = _setting("background.deepen", False, _flag, "true or false")
     workspace_symbol_enabled: bool = _setting("workspaceSymbol.enabled", True, _flag, "true or false")
     workspace_symbol_echo_query: bool = _setting("workspaceSymbol.echoQuery", False, _flag, "true or false")
     code_lens_enabled: bool = _setting("codeLens.enabled", False, _flag, "true or false")

@@ -115,11 +115,10 @@ def alone(short: Path) -> Shell:
 
 @pytest.fixture(scope="module")
 def served(short: Path) -> Iterator[Shell]:
-    """An indexed shop with a server's resident. The server has deepened the index, and rests."""
+    """An indexed shop with a server's resident. The server rests."""
     shell = make_shop(short / "served")
     with server(shell):
         until(address(shell).exists)
-        until(lambda: list(json.loads(shell.index("--status", "--json").out)["exits"]) == ["6"])
         yield shell
 
 

@@ -1,4 +1,4 @@
-"""With a model of several exits the index deepens in the background, and questions go on meanwhile."""
+"""The index deepens in the background where that is wished for, and questions go on meanwhile."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 pytest.importorskip("torch", reason="making a model with several exits needs torch")
 
 Start = Callable[..., Client]
+
+DEEPEN = {"background": {"deepen": True}}
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def coverage(status: Message) -> Message:
 def test_it_deepens_to_the_last_exit_and_says_how_far_it_is(
     start: Start, project: Path, bundle: Path
 ) -> None:
-    client = start("--bundle", str(bundle))
+    client = start("--bundle", str(bundle), configuration=DEEPEN)
     client.initialize(project)
     status = client.until(lambda status: coverage(status)["deepened"] == 1)
     deepest = status["model"]["exits"][-1]
@@ -47,26 +49,26 @@ def test_it_deepens_to_the_last_exit_and_says_how_far_it_is(
 
 
 def test_the_command_line_bounds_the_exit(start: Start, project: Path, bundle: Path) -> None:
-    client = start("--bundle", str(bundle), "--exit", "0")
+    client = start("--bundle", str(bundle), "--exit", "0", configuration=DEEPEN)
     client.initialize(project)
     status = client.ready()
     assert len(status["model"]["exits"]) > 1
     assert coverage(status)["exit"] == 0 and coverage(status)["deepened"] == 1
 
 
-def test_the_setting_switches_it_off_and_on(start: Start, project: Path, bundle: Path) -> None:
-    client = start("--bundle", str(bundle), configuration={"background": {"deepen": False}})
+def test_it_is_off_until_the_setting_switches_it_on(start: Start, project: Path, bundle: Path) -> None:
+    client = start("--bundle", str(bundle))
     client.initialize(project)
     client.ready()
     time.sleep(0.5)  # in which it would have begun
     assert coverage(client.ready())["exit"] == 0
-    client.configuration = {"background": {"deepen": True}}
+    client.configuration = DEEPEN
     client.notify("workspace/didChangeConfiguration", {"settings": None})
     client.until(lambda status: coverage(status)["deepened"] == 1)
 
 
 def test_it_waits_while_somebody_types_and_while_it_is_paused(start: Start, many: Path, bundle: Path) -> None:
-    client = start("--bundle", str(bundle))
+    client = start("--bundle", str(bundle), configuration=DEEPEN)
     client.initialize(many)
     client.until(lambda status: coverage(status)["state"] == "deepening")
     client.command("modstar.pause")
