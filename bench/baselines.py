@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from evaluation.record import file_digest
 from model.precision import autocast
+from model.prompts import Prompts
 from modstar_lsp.encoder.words import split_words
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Baseline:
             self._longest = int(_json(folder / "sentence_bert_config.json").get("max_seq_length", _LONGEST))
             tokenizer_json = (folder / "tokenizer.json").read_text("utf-8")
             self._tokenizer = Tokenizer.from_str(tokenizer_json)
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval().to(_device())
             weights = file_digest(folder / "model.safetensors")
         except Exception as error:  # transformers, safetensors and tokenizers each raise classes of their own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -84,7 +86,7 @@ class Baseline:
         encoded = self._tokenizer.encode_batch([self._prompts[role] + text for text in written])
 
         def mean_state(ids: torch.Tensor, mask: torch.Tensor, _: list[int]) -> torch.Tensor:
-            with autocast("cpu"):
+            with autocast(ids.device.type):
                 states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
             return (states.float() * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
 
@@ -92,9 +94,10 @@ class Baseline:
 
 
 class CheckpointEncoder:
-    """The checkpoint that a bundle was made of, at full precision: so is told what the bundle's int8 costs.
+    """A checkpoint at full precision: what a bundle that is made of it has before int8.
 
-    Reads what the bundle reads: the whole text at exit 0, `max_tokens` of it at the deeper exits.
+    Reads what the bundle reads: the whole text at exit 0, `max_tokens` of it at the deeper exits, behind the
+    prompt of its role.
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
@@ -105,10 +108,28 @@ class CheckpointEncoder:
             found = load_checkpoint(folder)
         except (ExportError, OSError) as error:
             raise BaselineError(str(error)) from None
-        self.digest = f"{found.digest} {max_tokens}"
-        self._model, self._config = found.model, found.config
-        self._tokenizer, self._words = found.tokenizer(max_tokens), found.word_tokenizer()
-        self._exit0 = found.model.fold_exit0()
+        self._model, self._config = found.model.to(_device()), found.config
+        self._language, self._prompts = "", Prompts.of(found.config.training)
+        self._weights = f"{found.digest} {max_tokens}"
+        self.depths = found.depths
+        self._tokenizer = found.tokenizer(max_tokens)
+        self._exit0 = found.exit0
+        if self._exit0:
+            self._words, self._table = self._exit0.word_tokenizer(), self._exit0.model.fold_exit0().cpu()
+
+    @property
+    def digest(self) -> str:
+        """Of the weights and of what goes before a text."""
+        told = {**self._prompts.told(), "language": self._language}
+        return (
+            f"{self._weights} {json.dumps(told, sort_keys=True)}" if self._prompts.told() else self._weights
+        )
+
+    def reading(self, language: str) -> CheckpointEncoder:
+        """The same for code in a language, where its prompt names one, which no bundle's does."""
+        other = copy(self)
+        other._language = language
+        return other
 
     def encode(self, texts: Sequence[str], depth: int = 0, role: Role = "code") -> Rows:
         """Unit rows [len(texts), dimension] at depth `depth`, float32 throughout."""
@@ -116,18 +137,21 @@ class CheckpointEncoder:
 
         from train.bags import make_bags, pool
 
-        if depth not in self._model.depths:
-            raise BaselineError(f"the checkpoint has no exit {depth}; it has {self._model.depths}")
-        bags = pool(self._exit0, make_bags(texts, self._words), self._config.exit0_tf)
-        if depth == 0:
-            return bags
+        if depth not in self.depths:
+            raise BaselineError(f"the checkpoint has no exit {depth}; it has {self.depths}")
+        if self._exit0 and (depth == 0 or self._config.residual):
+            bags = pool(self._table, make_bags(texts, self._words), self._exit0.config.exit0_tf)
+            if depth == 0:
+                return bags
+            ground = torch.from_numpy(bags) * (self._config.query_ground if role == "query" else 1.0)
         module = self._model.truncated(depth)
-        ground = torch.from_numpy(bags) * (self._config.query_ground if role == "query" else 1.0)
 
         def at_exit(ids: torch.Tensor, mask: torch.Tensor, rows: list[int]) -> torch.Tensor:
-            return module(ids, mask, ground[rows]) if self._config.residual else module(ids, mask)
+            return (
+                module(ids, mask, ground[rows].to(ids.device)) if self._config.residual else module(ids, mask)
+            )
 
-        encoded = self._tokenizer.encode_batch(list(texts))
+        encoded = self._tokenizer.encode_batch(self._prompts.before(texts, role, self._language))
         return _in_batches([entry.ids for entry in encoded], at_exit, self._config.pad_token_id or 0)
 
 
@@ -145,6 +169,8 @@ def _in_batches(
     import torch
     from torch.nn import functional as F
 
+    device = _device()
+
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
     batches: list[list[int]] = []
     for row in order:
@@ -161,8 +187,15 @@ def _in_batches(
             ids[place, : len(tokens[row])] = torch.tensor(tokens[row], dtype=torch.long)
             mask[place, : len(tokens[row])] = 1
         with torch.inference_mode():
-            vectors.update(zip(rows, F.normalize(run(ids, mask, rows).float(), dim=-1).numpy(), strict=True))
+            found = F.normalize(run(ids.to(device), mask.to(device), rows).float(), dim=-1).cpu().numpy()
+            vectors.update(zip(rows, found, strict=True))
     return np.stack([vectors[row] for row in range(len(tokens))]) if tokens else np.zeros((0, 0), np.float32)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _json(path: Path) -> dict[str, Any]:

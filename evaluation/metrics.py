@@ -72,6 +72,43 @@ def accuracy(gains: Floats, k: int) -> Floats:
     return np.asarray((_first(gains, k) > 0).any(axis=1), dtype=np.float64)
 
 
+def average_precision_at_r(ranks: NDArray[np.int64]) -> float:
+    """MAP@R of one query (Musgrave et al. 2020) by the ranks, from 1 and rising, of its R relevant items.
+
+    1/R times the sum, over those within the first R, of the precision at their rank.
+    """
+    r = len(ranks)
+    found = ranks[ranks <= r]
+    return float((np.arange(1, len(found) + 1) / found).sum() / r) if r else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How well the positive pairs were told: precision, recall, and F1, their harmonic mean."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def detection(told: NDArray[np.bool_], true: NDArray[np.bool_]) -> Detection:
+    """Of what was told [n] and what is true [n]; 0 where nothing was told or nothing is true."""
+    right = float(np.count_nonzero(told & true))
+    precision = right / max(int(np.count_nonzero(told)), 1)
+    found = right / max(int(np.count_nonzero(true)), 1)
+    both = precision + found
+    return Detection(precision, found, 2 * precision * found / both if both else 0.0)
+
+
+def best_threshold(scores: Floats, true: NDArray[np.bool_]) -> float:
+    """The score from which on a pair is called true so that F1 over `true` [n] is highest."""
+    order = np.argsort(-scores, kind="stable")
+    ranked, right = scores[order], np.cumsum(true[order])
+    f1 = 2 * right / (np.arange(1, len(order) + 1) + np.count_nonzero(true))
+    f1[:-1][ranked[:-1] == ranked[1:]] = -1.0  # equal scores cannot be told apart
+    return float(ranked[f1.argmax()])
+
+
 def first_ranks(gains: Floats) -> list[int | None]:
     """1-based rank of the first relevant result of each query, None where there is none."""
     relevant = np.atleast_2d(gains) > 0

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.encoder import ModularStarEncoder
 from model.precision import autocast
+from model.prompts import Text
 from train.logs import Progress
 from train.workers import Copies
 
@@ -28,10 +29,6 @@ class Slice:
     places: Tensor
     input_ids: Tensor
     attention_mask: Tensor
-
-
-# A text, or an instruction and a text that the tokenizer frames as a pair.
-Text = str | tuple[str, str]
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[Text], longest: int) -> list[list[int]]:
@@ -76,7 +73,7 @@ def in_order(parts: Sequence[Slice], vectors: Sequence[dict[int, Tensor]]) -> di
 def encode(
     model: ModularStarEncoder,
     tokenizer: Tokenizer,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     longest: int = 256,
     exits: list[int] | None = None,
     bf16: bool = True,

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, processors
 
 from model.config import ModularStarConfig
 from model.encoder import CheckpointError, ModularStarEncoder
+from model.prompts import Prompts
 from train.pretrained import PretrainedError, load_fast_tokenizer, read_config_json
 from train.tensors import Tensors
 
@@ -41,11 +42,6 @@ class Unknown:
     head_activation: str = "leaky_relu"  # between the two layers of a head, if it has two, as in the ancestor
     final_norm: bool = True  # whether the encoder's last norm comes before the last head
     norm_of_cut: bool = False  # whether it also ends an encoder that was cut at `till_layer`
-
-
-def code_prompt(language: str = "") -> str:
-    """The instruction before a piece of code; without a language where it is not known."""
-    return " ".join(CODE_PROMPT.format(language=language.lower()).split())
 
 
 def best_exit(depths: Sequence[int]) -> int | None:
@@ -135,8 +131,7 @@ def _config(told: dict[str, Any], heads: dict[int, list[str]], unknown: Unknown)
         head_norm=False,
         final_norm=unknown.final_norm and (cut is None or unknown.norm_of_cut),
         training={
-            "prompts": {"code": code_prompt(), "query": QUERY_PROMPT},
-            "paired_prompts": True,
+            **Prompts(QUERY_PROMPT, CODE_PROMPT).told(),
             "shared_space": False,
             **({"best_exit": best} if best else {}),
         },

@@ -20,7 +20,7 @@ from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace
 from tests.train.foreign import SHAPE, bpe_tokenizer, save_bert, save_published
 from train.pretrained import load_bert
-from train.published import QUERY_PROMPT, code_prompt, load_published
+from train.published import QUERY_PROMPT, load_published
 from train.tokenizer import train_tokenizer
 from train.wrap import wrap
 
@@ -155,7 +155,7 @@ def published(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def test_the_published_checkpoint_is_served_with_its_prompts(published: tuple[Path, Path]) -> None:
     model, tokenizer = load_published(published[0])
     encoder = Encoder(open_bundle(published[1]))
-    for role, prompt in (("query", QUERY_PROMPT), ("code", code_prompt())):
+    for role, prompt in (("query", QUERY_PROMPT), ("code", "Represent this code snippet for retrieval:")):
         rows = encoder.encode(TEXTS, 2, role)  # type: ignore[arg-type]
         for text, row in zip(TEXTS, rows, strict=True):
             ids = torch.tensor([tokenizer.encode(prompt, text).ids])

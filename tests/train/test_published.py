@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import Starcoder2Config, Starcoder2Model
 
+from model.prompts import Prompts
 from tests.train.foreign import published_config, save_published
 from train.pretrained import PretrainedError
-from train.published import QUERY_PROMPT, Unknown, code_prompt, load_published
+from train.published import CODE_PROMPT, QUERY_PROMPT, Unknown, load_published
 
 TEXT = "def parse_json(path): return json.load(open(path))"
 
@@ -73,9 +74,11 @@ def test_every_exit_gives_the_vectors_of_the_published_code(tmp_path: Path, pool
 def test_texts_are_framed_as_published(tmp_path: Path) -> None:
     save_published(tmp_path / "hub")
     model, tokenizer = load_published(tmp_path / "hub")
-    prompt = code_prompt("Python")
+    prompts = Prompts.of(model.config.training)
+    prompt = prompts.of_code("Python")
     assert prompt == "Represent this python code snippet for retrieval:"
-    assert code_prompt() == "Represent this code snippet for retrieval:"
+    assert prompts.of_code("") == "Represent this code snippet for retrieval:"
+    assert prompts == Prompts(QUERY_PROMPT, CODE_PROMPT, paired=True)
     framed = tokenizer.encode(prompt, TEXT).ids
     literally = tokenizer.encode(f"<sep>{prompt}<sep>{TEXT}<cls>", add_special_tokens=False).ids
     assert framed == literally
