@@ -196,7 +196,8 @@ def _row(
     own = config.changed(**row.changes)
     print(f"== {row.name}", flush=True)
     began = time.monotonic()
-    model, tokenizer = start_model(own, pairs, chosen.init, chosen.backbone, chosen.tokenizer)
+    prompts = own.prompts.told()
+    model, tokenizer = start_model(own, pairs, chosen.init, chosen.backbone, chosen.tokenizer, prompts)
     started = time.monotonic()
     if (
         row.windows

@@ -1,8 +1,9 @@
 """Configurations as files: {"model": shape of the encoder, and a section for each kind of run}.
 
 "exit0", "pretrain", "fit" are those of train/exit0.py, pretrain.py, loop.py; "start" says how the encoder
-begins, "augmentation" what is changed in the pairs, "rerank" is that of train/rerank.py. "base" names a
-configuration to differ from: what a file does not say is as there, and null takes back what is said there.
+begins, "augmentation" what is changed in the pairs, "prompts" what is read before them, "rerank" is that of
+train/rerank.py. "base" names a configuration to differ from: what a file does not say is as there, and null
+takes back what is said there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model.config import ModularStarConfig
+from model.prompts import Prompts
 from train.data import Augmentation
 from train.exit0 import Exit0Settings
 from train.loop import FitSettings
@@ -41,6 +43,7 @@ class TrainConfig:
     pretrain: PretrainSettings
     fit: FitSettings
     augmentation: Augmentation
+    prompts: Prompts
     rerank: RerankSettings
 
     def model_config(self, **changed: Any) -> ModularStarConfig:
@@ -70,6 +73,7 @@ SECTIONS = {
     "pretrain": PretrainSettings,
     "fit": FitSettings,
     "augmentation": Augmentation,
+    "prompts": Prompts,
     "rerank": RerankSettings,
 }
 NAMES = sorted({"model", *SECTIONS})

@@ -24,6 +24,7 @@ from evaluation.metrics import Floats, Interval, interval_of_means
 from evaluation.scoring import cut, fused
 from evaluation.sets import FEW_SHARED_WORDS, SetError, load_flat
 from model.encoder import ModularStarEncoder
+from model.prompts import Prompts
 from train.encoding import encode
 from train.logs import counted
 
@@ -166,17 +167,20 @@ def encode_sets(
     """{set: (queries, documents)}, each {depth: unit rows}; a text of several sets is encoded once.
 
     As the runtime does it: a question in prose leans on exit 0 by `query_ground`, code that asks does not.
+    A text stands behind the prompt of its role where there is no exit 0, which reads none.
     """
+    prompts = Prompts() if 0 in model.depths else Prompts.of(model.config.training)
     prose = [text for one in sets if not one.code_to_code for text in one.queries]
     code = [text for one in sets for text in (*one.documents, *(one.queries if one.code_to_code else ()))]
     depths = None if exits is None else sorted(exits)
 
-    def rows_of(texts: Sequence[str], ground: float) -> Callable[[Sequence[str]], dict[int, Rows]]:
+    def rows_of(texts: Sequence[str], role: str, ground: float) -> Callable[[Sequence[str]], dict[int, Rows]]:
         place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        found = encode(model, tokenizer, list(place), longest, depths, ground=ground) if place else {}
+        read = prompts.before(list(place), role)
+        found = encode(model, tokenizer, read, longest, depths, ground=ground) if place else {}
         return lambda some: {e: rows[[place[text] for text in some]] for e, rows in found.items()}
 
-    asking, held = rows_of(prose, model.config.query_ground), rows_of(code, 1.0)
+    asking, held = rows_of(prose, "query", model.config.query_ground), rows_of(code, "code", 1.0)
     return {
         one.name: ((held if one.code_to_code else asking)(one.queries), held(one.documents)) for one in sets
     }

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from model.encoder import ModularStarEncoder
+from model.prompts import Prompts, Text
 from train.batches import Batches
 from train.data import Augmentation, Pair, augment
 from train.encoding import Slice, in_order, tokenize
@@ -42,6 +43,8 @@ class FitSettings(RunSettings):
     code_tokens: int = 160
     scale: float = 20.0
     floor: float = 0.5  # least weight of an exit's loss; the paper has none
+    summed: bool = False  # the exits' losses add up, as in the paper, where else their weighted mean is taken
+    spare_groups: bool = True  # pairs about the same thing are no negatives of each other; the paper's are
     exit_weights: tuple[float, ...] = ()  # of the exits, shallowest first, instead of i / n and the floor
     mixed: float = 1.0  # weight of the loss over mixed exits
     anchor: float | None = None  # there, the share of rows from exit 0 (None: as of any other exit)
@@ -83,7 +86,12 @@ class Fit(Run):
         self.pairs, self.settings = pairs, settings
         self.augmentation = augmentation or Augmentation()
         contrastive = Contrastive(settings.scale, tuple(model.config.nested_dimensions))
-        self.at_exits = MultiExitContrastive(contrastive, _exit_weights(model, settings))
+        self.at_exits = MultiExitContrastive(contrastive, _exit_weights(model, settings), settings.summed)
+        self.prompts = Prompts.of(model.config.training)
+        if self.prompts.told() and 0 in model.depths:
+            raise TrainingError(
+                "exit 0 reads words and no prompts; leave 0 out of exit_layers, or the prompts"
+            )
         self.mixed = MixedExits(contrastive, settings.anchor)
         frozen = (0,) if settings.keep_exit0 else ()
         self.distillation = Distillation(settings.scale, settings.kl, frozen)
@@ -111,7 +119,7 @@ class Fit(Run):
         settings = self.settings
         rows = self.batches.rows(self.step)
         rng = random.Random(f"{settings.seed} {self.step}")
-        texts = [augment(self.pairs[row], rng, self.augmentation) for row in rows]
+        texts = [self._as_read(self.pairs[row], rng) for row in rows]
         asked, found = zip(*texts[self.share(len(rows))], strict=True)
         lists = [
             *tokenize(self.tokenizer, asked, settings.query_tokens),
@@ -145,6 +153,12 @@ class Fit(Run):
         self.each(parts, back)
         return {"loss": loss.item(), **row}, sum(map(len, lists)) * world
 
+    def _as_read(self, pair: Pair, rng: random.Random) -> tuple[Text, Text]:
+        """(query, document) of a step, each behind its prompt; of code that asks no language is noted."""
+        query, code = augment(pair, rng, self.augmentation)
+        asks = self.prompts.before_code(query) if pair.kind == "code" else self.prompts.before_query(query)
+        return asks, self.prompts.before_code(code, pair.language)
+
     def adjust_gradients(self) -> None:
         """Leave alone what exit 0 reads of the embedding table."""
         gradient = self.model.embed_tokens.weight.grad
@@ -170,7 +184,9 @@ class Fit(Run):
         with self.autocast():
             queries = {e: self.rounding(both[:n]) for e, both in vectors.items()}
             documents = {e: self.rounding(both[n:]) for e, both in vectors.items()}
-            groups = torch.from_numpy(self.batches.groups[rows]).to(self.device)
+            groups = None
+            if settings.spare_groups:
+                groups = torch.from_numpy(self.batches.groups[rows]).to(self.device)
             loss, each = self.at_exits(queries, documents, groups)
             row = {f"loss_{e}": value for e, value in each.items()}
             if settings.mixed:

@@ -94,15 +94,17 @@ def exit_weights(depths: Sequence[int], layers: int, floor: float) -> dict[int, 
 
 
 class MultiExitContrastive(nn.Module):
-    """Contrastive loss at every exit, as in the paper (arXiv 2503.03008): sum_e w_e loss_e / sum_e w_e.
+    """Contrastive loss at every exit: sum_e w_e loss_e, the paper's (arXiv 2503.03008), or their mean.
 
+    The mean is that divided by sum_e w_e, so that a learning rate and a clip mean the same for any exits.
     `weights` are those of the exits, see `exit_weights`.
     """
 
-    def __init__(self, contrastive: Contrastive, weights: Mapping[int, float]):
+    def __init__(self, contrastive: Contrastive, weights: Mapping[int, float], summed: bool = False):
         super().__init__()
         self.contrastive = contrastive
         self.weights = dict(weights)
+        self.summed = summed
 
     def forward(
         self, queries: Mapping[int, Tensor], documents: Mapping[int, Tensor], groups: Tensor | None = None
@@ -110,7 +112,8 @@ class MultiExitContrastive(nn.Module):
         """(loss, the loss of each exit)."""
         each = {e: self.contrastive(queries[e], documents[e], groups) for e in queries}
         total = torch.stack([self.weights[e] * loss for e, loss in each.items()]).sum()
-        return total / sum(self.weights[e] for e in each), {e: loss.item() for e, loss in each.items()}
+        whole = 1.0 if self.summed else sum(self.weights[e] for e in each)
+        return total / whole, {e: loss.item() for e, loss in each.items()}
 
 
 class MixedExits(nn.Module):

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 from model.encoder import ModularStarEncoder
 from model.precision import bf16_pays
+from model.prompts import Prompts
 from train.bags import make_bags, pool
 from train.data import Pair, group_of, repository_of
 from train.encoding import encode
@@ -115,8 +116,10 @@ def vectors(
         table, tf = model.fold_exit0(), model.config.exit0_tf
         asked, found = (pool(table, make_bags(texts, tokenizer), tf) for texts in sides)
         return asked, found
+    prompts = Prompts() if 0 in model.depths else Prompts.of(model.config.training)
+    read = prompts.before(sides[0], "query"), prompts.before(sides[1], "code")
     asked, found = (
         encode(model, tokenizer, texts, longest, [depth])[depth]
-        for texts, longest in zip(sides, (QUERY_TOKENS, CODE_TOKENS), strict=True)
+        for texts, longest in zip(read, (QUERY_TOKENS, CODE_TOKENS), strict=True)
     )
     return asked, found

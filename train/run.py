@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -36,7 +37,7 @@ from train.resumed import as_saved, differences
 from train.state import load_state, save_snapshot, save_state
 from train.workers import Copies, Copy, keep_freed_memory
 
-SCHEDULES = ("cosine", "trapezoid")
+SCHEDULES = ("cosine", "trapezoid", "steps")
 # Of the settings of any kind of run.
 POSITIVE = "steps batch tokens query_tokens code_tokens slice_tokens group scale clip".split()
 # Of an encoder's configuration, what decides what it computes.
@@ -58,8 +59,12 @@ class RunSettings:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     warmup: int = 100
-    schedule: str = "cosine"  # or "trapezoid": level, then falling over the last `decay` of the steps
+    # "cosine"; "trapezoid": level, then falling over the last `decay` of the steps; or "steps", as in the
+    # paper: level, and from each milestone on the factor of the peak that stands at its place.
+    schedule: str = "cosine"
     decay: float = 0.25
+    milestones: tuple[int, ...] = ()  # steps, rising
+    factors: tuple[float, ...] = ()
     final_lr: float = 0.02  # of the peak, reached at the end
     clip: float = 1.0
     bf16: bool = True
@@ -124,6 +129,7 @@ class Run(ABC):
     ):
         if settings.schedule not in SCHEDULES:
             raise TrainingError(f"schedule {settings.schedule!r} is none of {', '.join(SCHEDULES)}")
+        _check_milestones(settings)
         for name in POSITIVE:
             if not getattr(settings, name, 1) > 0:
                 raise TrainingError(f"{name} {getattr(settings, name)!r} must be more than 0")
@@ -343,12 +349,25 @@ class Run(ABC):
         settings = self.plan
         if self.step < settings.warmup:
             return (self.step + 1) / settings.warmup
+        if settings.schedule == "steps":
+            passed = bisect_right(settings.milestones, self.step)
+            return settings.factors[passed - 1] if passed else 1.0
         share = (self.step - settings.warmup) / max(settings.steps - settings.warmup, 1)
         if settings.schedule == "trapezoid":
             falling = min(1.0, (1.0 - share) / max(settings.decay, 1e-9))
         else:
             falling = 0.5 * (1 + math.cos(math.pi * share))
         return settings.final_lr + (1 - settings.final_lr) * falling
+
+
+def _check_milestones(settings: RunSettings) -> None:
+    """TrainingError for milestones that are no schedule."""
+    if settings.schedule != "steps" and (settings.milestones or settings.factors):
+        raise TrainingError(f'milestones belong to the schedule "steps", not to {settings.schedule!r}')
+    if len(settings.milestones) != len(settings.factors):
+        raise TrainingError(f"{len(settings.factors)} factors for {len(settings.milestones)} milestones")
+    if list(settings.milestones) != sorted(set(settings.milestones)):
+        raise TrainingError(f"the milestones {list(settings.milestones)} must rise")
 
 
 # The part of a step, for `reseed`, that is none of its slices.

@@ -285,7 +285,8 @@ def run_fit(chosen: argparse.Namespace) -> int:
         config = config.changed(fit={"minutes": chosen.minutes})
     with processes().main_process_first():  # the others find the store that it made
         train, held_out, data = corpus(chosen, chosen.out / "data")
-    told = {"fit": asdict(config.fit), "augmentation": asdict(config.augmentation), "data": data["line"]}
+    told: dict[str, Any] = {"fit": asdict(config.fit), "augmentation": asdict(config.augmentation)}
+    told |= {"data": data["line"], **config.prompts.told()}
     model, tokenizer = start_model(
         config, train, chosen.init, chosen.backbone, chosen.tokenizer, told, chosen.exit0
     )
