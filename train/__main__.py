@@ -9,6 +9,7 @@ The stages, each with its own --help, in order:
   fit         corpus, a start, a configuration -> the multi-exit encoder; resumes after a kill
   merge       checkpoints of one layout, encoders or rerankers -> their average
   rerank      questions with a search's answers, a BERT-like encoder -> the last stage's reranker; resumes too
+  clones      BigCloneBench, a checkpoint -> F1 at every exit after training on its pairs; resumes too
   evaluate    a checkpoint and the evaluation sets -> tables per exit, with BM25 beside them
   ablate      a configuration -> the same run without each of its parts, in one table
   curve       runs -> a picture
@@ -197,6 +198,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--minutes", type=float, help="stop after so long; run the same command to go on")
     one.add_argument("--record", help="name of a dated folder in train/records")
     one.add_argument("--out", type=Path, required=True, help="checkpoint to write; its run/ keeps the state")
+
+    one = stage("clones", "train on BigCloneBench's pairs, and tell its test pairs apart at every exit")
+    one.add_argument("--checkpoint", type=Path, required=True)
+    one.add_argument(
+        "--data", type=Path, required=True, help="folder with data.jsonl, train.txt, test.txt (CodeXGLUE's)"
+    )
+    one.add_argument(
+        "--config", default="modstar-1b", help="its clones section is used (default %(default)s)"
+    )
+    one.add_argument("--minutes", type=float, help="stop after so long; run the same command to go on")
+    one.add_argument("--record", help="name of a dated folder in train/records")
+    one.add_argument("--out", type=Path, required=True, help="folder of the run and of its clones.json")
 
     one = stage("evaluate", "score a checkpoint")
     one.add_argument("--checkpoint", type=Path, required=True)

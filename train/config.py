@@ -1,9 +1,9 @@
 """Configurations as files: {"model": shape of the encoder, and a section for each kind of run}.
 
 "exit0", "pretrain", "fit" are those of train/exit0.py, pretrain.py, loop.py; "start" says how the encoder
-begins, "augmentation" what is changed in the pairs, "prompts" what is read before them, "rerank" is that of
-train/rerank.py. "base" names a configuration to differ from: what a file does not say is as there, and null
-takes back what is said there.
+begins, "augmentation" what is changed in the pairs, "prompts" what is read before them, "rerank" and "clones"
+are those of train/rerank.py and clones.py. "base" names a configuration to differ from: what a file does not
+say is as there, and null takes back what is said there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from model.config import ModularStarConfig
 from model.prompts import Prompts
+from train.clones import ClonesSettings
 from train.data import Augmentation
 from train.exit0 import Exit0Settings
 from train.loop import FitSettings
@@ -45,6 +46,7 @@ class TrainConfig:
     augmentation: Augmentation
     prompts: Prompts
     rerank: RerankSettings
+    clones: ClonesSettings
 
     def model_config(self, **changed: Any) -> ModularStarConfig:
         """The encoder's own configuration, checked."""
@@ -75,6 +77,7 @@ SECTIONS = {
     "augmentation": Augmentation,
     "prompts": Prompts,
     "rerank": RerankSettings,
+    "clones": ClonesSettings,
 }
 NAMES = sorted({"model", *SECTIONS})
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from evaluation.published.clones import load_bigclonebench
 from evaluation.record import command_line
 from model.encoder import CheckpointError, ModularStarEncoder, load_checkpoint
 from model.tokenizer import as_transformers, load_tokenizer
@@ -349,6 +350,32 @@ def run_rerank(chosen: argparse.Namespace) -> int:
         result = {"steps": run.step, "finished": finished, "hours": hours, "changed": run.changed}
         write_record(chosen.record, told, data, curve, result, command(chosen))
     return 0 if finished else STOPPED
+
+
+def run_clones(chosen: argparse.Namespace) -> int:
+    """BigCloneBench, a checkpoint -> F1 at every exit"""
+    from train.clones import Clones, line
+
+    settings = read_config(Path(chosen.config)).clones
+    if chosen.minutes is not None:
+        settings = replace(settings, minutes=chosen.minutes)
+    known = load_bigclonebench(chosen.data)
+    known.pairs("test")  # missing, it is better told before the training than after it
+    model, tokenizer = load_checkpoint(chosen.checkpoint), load_tokenizer(chosen.checkpoint)
+    run = Clones(model, tokenizer, known, settings, chosen.out / "run")
+    if not run.run():
+        return STOPPED
+    found = run.told_apart("test")
+    print(line(found))
+    result = {str(depth): asdict(one) for depth, one in found.items()}
+    (chosen.out / "clones.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if chosen.record:
+        data = {"files": known.digests, "line": f"{len(run.pairs)} pairs to train on"}
+        hours = {"steps": run.step, "hours": round(run.seconds / 3600, 2), "changed": run.changed}
+        curve = finished_curve(chosen.out / "run")
+        told = {"clones": asdict(settings)}
+        write_record(chosen.record, told, data, curve, hours | {"exits": result}, command(chosen))
+    return 0
 
 
 def run_merge(chosen: argparse.Namespace) -> int:
