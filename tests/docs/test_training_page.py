@@ -16,7 +16,6 @@ PARSERS = {
     "train": "train.__main__",
     "train.data": "train.data.__main__",
     "bench.published": "bench.published",
-    "bench.calibrate": "bench.calibrate",
 }
 COMMAND = re.compile(r"^(?:accelerate launch \S+ \S+ |python )-m (\S+) (.+)$", re.MULTILINE)
 
