@@ -26,6 +26,7 @@ def save_trained(root: Path) -> tuple[Path, Path]:
     grow(root / "sources", files=20)
     save_published(root / "hub")
     model, tokenizer = load_published(root / "hub")
+    model.config.training = {}  # bare texts: behind prompts it would learn as much in more steps
     pairs = [Pair("text", text, code, "python", source=code) for text, code in documented(root / "sources")]
     changed = {"steps": 60, "batch": 32, "code_tokens": 64, "query_tokens": 32, "slice_tokens": 2048}
     settings = replace(read_config(Path("tiny")).fit, **changed, keep_exit0=False, lr=0.002)  # type: ignore[arg-type]
