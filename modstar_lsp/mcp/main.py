@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import ModstarError, WorkspaceError
 from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
-from modstar_lsp.mcp.tools import INSTRUCTIONS, Tools
+from modstar_lsp.mcp.tools import INSTRUCTIONS, READING_SECONDS, Tools
 from modstar_lsp.startup import hasten_numpy, require_memory
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
@@ -46,6 +47,8 @@ FOLDER is what may be searched, by default the project around the current direct
   --store URL      search a store of many repositories too (docs/scale.md): lance:FOLDER, ...
                    One that stands in a FOLDER is searched there alone, as it is now
   --label NAME     see what carries this label in the store, too; repeatable
+  --budget TIME    read the best places with the question for so long, for a better
+                   order: 300ms, 2s, 0 for never (1s)
   --http PORT      speak streamable HTTP on this machine alone, at that port (0: any that
                    is free); says the address and the token that clients need, which is
                    that of ${TOKEN_VARIABLE} or a new one"""
@@ -103,11 +106,12 @@ class AgentServer:
 
 
 class Arguments(NamedTuple):
-    """The command line. port: of HTTP, None for standard input and output."""
+    """The command line. port: of HTTP, None for standard input and output.  budget: seconds for reading."""
 
     roots: list[Path]
     launch: Launch
     port: int | None
+    budget: float
 
 
 def main() -> NoReturn:
@@ -118,7 +122,7 @@ def main() -> NoReturn:
         require_memory()
         arguments = _arguments(sys.argv[1:])
         folders = Folders(arguments.roots or _projects_here(arguments.launch), arguments.launch)
-        tools = Tools(folders, _store(arguments.launch, folders))
+        tools = Tools(folders, _store(arguments.launch, folders), arguments.budget)
         residency = Residency(arguments.launch)
 
         def methods() -> Methods:
@@ -179,6 +183,7 @@ def _arguments(given: list[str]) -> Arguments:
     labels: list[str] = []
     roots: list[Path] = []
     port: int | None = None
+    budget = READING_SECONDS
     rest = iter(given)
     for word in rest:
         if word in ("-h", "--help"):
@@ -199,6 +204,8 @@ def _arguments(given: list[str]) -> Arguments:
             store, labels = (value, labels) if word == "--store" else (store, [*labels, value])
         elif word == "--http":
             port = _port(next(rest, ""))
+        elif word == "--budget":
+            budget = _seconds(next(rest, ""))
         elif word.startswith("-"):
             raise WorkspaceError(f"no such option: {word} (see {PROGRAM} --help)")
         elif not word.strip():
@@ -206,7 +213,7 @@ def _arguments(given: list[str]) -> Arguments:
         else:
             roots.append(expanded(word).absolute())
     launch = Launch(options.get("index_dir"), options.get("bundle"), None, store, tuple(labels))
-    return Arguments(roots, launch, port)
+    return Arguments(roots, launch, port, budget)
 
 
 def _port(text: str) -> int:
@@ -231,6 +238,15 @@ def _projects_here(launch: Launch) -> list[Path]:
         if not launch.store:
             raise
         return []
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", text)
+    if match is None or (match[2] is None and float(match[1])):
+        raise WorkspaceError(
+            f"--budget needs a time such as 300ms or 2s, not {text[:40]!r} (see {PROGRAM} --help)"
+        )
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
 
 
 def _project_here() -> Path:

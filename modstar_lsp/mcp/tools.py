@@ -34,8 +34,8 @@ _PLACES = 8
 _MOST_PLACES = 50
 # The farthest place that can be asked for.
 _FARTHEST = 200
-# Seconds for which the best places are read with the question: an agent rather waits than asks again.
-_READING_SECONDS = 1.0
+#: Seconds for which the best places are read with the question: an agent rather waits than asks again.
+READING_SECONDS = 1.0
 # Lines of code to a place: the definition's own, and the few that matter most.
 _LINES = 5
 _ANSWER_TOKENS = 2_000
@@ -133,11 +133,14 @@ class Tool(NamedTuple):
 
 
 class Tools:
-    """All tools, over the same folders, and a store beside them."""
+    """All tools, over the same folders, and a store beside them. budget: seconds for reading the best places."""
 
-    def __init__(self, folders: Folders, store: StoreBeside | None = None) -> None:
+    def __init__(
+        self, folders: Folders, store: StoreBeside | None = None, budget: float = READING_SECONDS
+    ) -> None:
         self._folders = folders
         self._store = store
+        self._budget = budget
         self.all = {tool.name: tool for tool in self._tools()}
 
     def _tools(self) -> Iterable[Tool]:
@@ -264,7 +267,7 @@ class Tools:
             asked = question(folder)
             words = asked.words()
             try:
-                budget = _READING_SECONDS / len(asked_folders)
+                budget = self._budget / len(asked_folders)
                 results = _ask(folder, asked, far, (bounds, Filter(below=below)), budget, cancelled)
             except ModstarError as error:
                 failed += 1
