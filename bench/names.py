@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.options import names as names_option
+from bench.options import trees_of
 from evaluation.record import Record, command_line, load, progress, table, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError, QueryError
@@ -157,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--out", type=Path, help="folder for a record")
     args = parser.parse_args(argv)
     try:
-        trees = _trees(args.trees, args.names)
+        trees = trees_of(args.trees, args.names)
         found: dict[str, dict[str, Measured]] = {}
         with tempfile.TemporaryDirectory() as scratch:
             for tree in trees:
@@ -193,18 +194,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"\nwritten: {record.write(args.out)}")
     return 0
-
-
-def _trees(folder: Path, names: Sequence[str]) -> list[Path]:
-    if not folder.is_dir():
-        raise SetError(f"{folder}: no such folder")
-    found = [folder / name for name in names] or sorted(one for one in folder.iterdir() if one.is_dir())
-    for one in found:
-        if not one.is_dir():
-            raise SetError(f"{one}: no such tree")
-    if not found:
-        raise SetError(f"{folder}: no trees in it")
-    return found
 
 
 if __name__ == "__main__":
