@@ -4,9 +4,9 @@
 
 Asked are questions in plain words (`asked`) and whole issues (`issue_functions`, made by
 `bench.issue_functions`), one call each, of `modstar mcp` as a process, by the official SDK's client. Each
-tree is indexed at exit 0 before; meanwhile the server deepens as ever, and what its index holds at the end is
-in the record. The best thirty are read whole, so that counts are the same on a busy machine: an idle one does
-that within the second that an agent waits (`bench.cascade`).
+tree is indexed before, at exit 0 alone: what an agent finds in its first minutes. The best thirty are read
+whole, so that counts are the same on a busy machine: an idle one does that within the second that an agent
+waits (`bench.cascade`).
 
 The answer of the `search` tool is read as its text stands: a place counts as the function when its lines and
 the function's share half of the shorter. Of `rg` (bench/ripgrep.py says how it is asked) a function counts as
@@ -113,7 +113,7 @@ async def ask_server(
     tree: Path, index_dir: Path, bundle: Path | None, questions: Sequence[str], ways: Sequence[str]
 ) -> Server:
     """Start `modstar mcp` over a tree and call its search tool with each question. Raises SetError."""
-    words = ["-m", "modstar_lsp", "mcp", "--budget", BUDGET, "--index-dir", str(index_dir)]
+    words = ["-m", "modstar_lsp", "mcp", "--exit", "0", "--budget", BUDGET, "--index-dir", str(index_dir)]
     words += [] if bundle is None else ["--bundle", str(bundle)]
     command = StdioServerParameters(command=sys.executable, args=[*words, str(tree)])
     async with Client(stdio_client(command)) as client:

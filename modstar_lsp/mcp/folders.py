@@ -40,6 +40,7 @@ class Folder:
 
     def __init__(self, root: Path, launch: Launch, encoder: Callable[[], Encoder]) -> None:
         self.root = root
+        self.deepest = launch.deepest
         self._launch = launch
         self._encoder = encoder
         self._news = threading.Condition()

@@ -49,6 +49,7 @@ FOLDER is what may be searched, by default the project around the current direct
   --label NAME     see what carries this label in the store, too; repeatable
   --budget TIME    read the best places with the question for so long, for a better
                    order: 300ms, 2s, 0 for never (1s)
+  --exit N         the deepest exit of the model to use (all that it has)
   --http PORT      speak streamable HTTP on this machine alone, at that port (0: any that
                    is free); says the address and the token that clients need, which is
                    that of ${TOKEN_VARIABLE} or a new one"""
@@ -183,6 +184,7 @@ def _arguments(given: list[str]) -> Arguments:
     labels: list[str] = []
     roots: list[Path] = []
     port: int | None = None
+    deepest: int | None = None
     budget = READING_SECONDS
     rest = iter(given)
     for word in rest:
@@ -206,13 +208,15 @@ def _arguments(given: list[str]) -> Arguments:
             port = _port(next(rest, ""))
         elif word == "--budget":
             budget = _seconds(next(rest, ""))
+        elif word == "--exit":
+            deepest = _exit(next(rest, ""))
         elif word.startswith("-"):
             raise WorkspaceError(f"no such option: {word} (see {PROGRAM} --help)")
         elif not word.strip():
             raise WorkspaceError(f"FOLDER is empty (see {PROGRAM} --help)")
         else:
             roots.append(expanded(word).absolute())
-    launch = Launch(options.get("index_dir"), options.get("bundle"), None, store, tuple(labels))
+    launch = Launch(options.get("index_dir"), options.get("bundle"), deepest, store, tuple(labels))
     return Arguments(roots, launch, port, budget)
 
 
@@ -247,6 +251,12 @@ def _seconds(text: str) -> float:
             f"--budget needs a time such as 300ms or 2s, not {text[:40]!r} (see {PROGRAM} --help)"
         )
     return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
+def _exit(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise WorkspaceError(f"--exit needs a whole number, not {text[:40]!r} (see {PROGRAM} --help)")
+    return int(text)
 
 
 def _project_here() -> Path:

@@ -445,6 +445,8 @@ def _ask(
     if not depths and folder.missing:
         return None
     depth = useful_exit(depths.items())
+    if folder.deepest is not None:
+        depth = min(depth, folder.deepest)
     options = Options(k=k, filters=filters, depth=depth, budget=budget, own_reader=True)
     return workspace.ask(question, options, recover=folder.recover, cancelled=cancelled)
 

@@ -71,6 +71,8 @@ def test_an_index_damaged_meanwhile_is_made_anew_and_answers(
         (["missing"], "missing: no such folder"),
         (["--depth", "3"], "no such option: --depth"),
         (["--index-dir"], "--index-dir needs a folder"),
+        (["--budget", "5"], "--budget needs a time such as 300ms or 2s, not '5'"),
+        (["--exit", "deep"], "--exit needs a whole number, not 'deep'"),
         ([""], "FOLDER is empty"),
     ],
 )
