@@ -26,8 +26,9 @@ def tokens(text: str) -> int:
 def places(found: Sequence[Found], words: Collection[str], lines: int, budget: int) -> tuple[str, int]:
     """(text, how many of `found` are in it): the best that fit into `budget` tokens, at least one.
 
-    Files stand in the order of their best place. lines: of code a place, 0 for none. Paths are relative to
-    the folder, which the first line names, or absolute when there are several.
+    Files stand in the order of their best place. lines: of code a place, 0 for none; places that are not
+    good have none. Paths are relative to the folder, which the first line names, or absolute when there are
+    several.
     """
     roots = {one.root for one in found}
     head = f"in {found[0].root}:" if len(roots) == 1 else ""
@@ -37,7 +38,7 @@ def places(found: Sequence[Found], words: Collection[str], lines: int, budget: i
     for one in found:
         path = one.it.hit.path if head else str(one.root / one.it.hit.path)
         place = _place(one.it)
-        code = _code(one.it, words, lines) if one.has_lines else []
+        code = _code(one.it, words, lines if one.is_good else 0) if one.has_lines else []
         if path not in files:
             room -= tokens(path) + 1
         for block in ([place, *code], [place]) if not shown else ([place, *code],):

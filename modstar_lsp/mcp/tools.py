@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 INSTRUCTIONS = """\
 Search code by meaning, offline. Use `search` when you know what the code does but not what it is called, or \
 with a whole error message or issue. When you know the exact text, grep is the better tool. Read the line \
-ranges directly; scores are probabilities: below 0.3 look twice, and "nothing here answers that" means it."""
+ranges directly; scores are probabilities: below 0.3 look twice. Places without code are less likely. \
+"no good match" means that none stands out: read the closest before you give up."""
 
 # Places to an answer when nobody says otherwise: more are rarely read.
 _PLACES = 8
 _MOST_PLACES = 50
+# Behind a first place that is likelier right than not, only good ones are shown; elsewhere what people are not
+# shown is, too. Of 308 questions in plain words (exit 0, unread) .43 had their function among the good places
+# and .69 among eight; of the 95 without a good one .11 and .65; of the 15 with a likely one as many.
+_SURE = 0.5
+# What scores less is noise: without it as many of them had their function among eight.
+_LEAST = 0.01
 # The farthest place that can be asked for.
 _FARTHEST = 200
 #: Seconds for which the best places are read with the question: an agent rather waits than asks again.
@@ -149,8 +156,8 @@ class Tools:
             "Search code by meaning",
             "Find code by what it does, by a name, or by an error message or issue. Answers with files, "
             "line ranges, names, scores (how likely it is what was asked for, 0 to 1) and some lines of "
-            "code, best first; or says that nothing answers. Everything is local, and up to date with the "
-            "files on disk.",
+            "code, best first; less likely ones without code, and only such when there is no good match. "
+            "Everything is local, and up to date with the files on disk.",
             schema(
                 {
                     "query": {
@@ -216,7 +223,7 @@ class Tools:
         from modstar_lsp.workspace.question import Question
 
         question = Question.of_text(given["query"])
-        return self._answer(given, lambda folder: question, cancelled, question)
+        return self._answer(given, lambda folder: question, cancelled, question, _LEAST)
 
     def _similar(self, given: Mapping[str, Any], cancelled: Cancelled) -> str:
         from modstar_lsp.workspace.outline import searched_text
@@ -246,8 +253,12 @@ class Tools:
         question: Callable[[Folder], Question],
         cancelled: Cancelled,
         stored: Question | None = None,
+        least: float | None = None,
     ) -> str:
-        """What all folders asked answer together. question, stored: what each is asked, and the store."""
+        """What all folders asked answer together.
+
+        question, stored: what each is asked, and the store.  least: as `min_score`, of the folders.
+        """
         from modstar_lsp.search.filters import Filter
         from modstar_lsp.workspace.several import together
 
@@ -268,7 +279,7 @@ class Tools:
             words = asked.words()
             try:
                 budget = self._budget / len(asked_folders)
-                results = _ask(folder, asked, far, (bounds, Filter(below=below)), budget, cancelled)
+                results = _ask(folder, asked, far, (bounds, Filter(below=below)), budget, least, cancelled)
             except ModstarError as error:
                 failed += 1
                 said.append(str(error))
@@ -285,7 +296,7 @@ class Tools:
                 said.append(results.note)
             if results.stage is not None and results.stage.failure:
                 said.append(results.stage.failure)
-            found += _described(folder, results.hits, words)
+            found += _described(folder, results.hits, words, results.good)
             if results.did_you_mean:
                 hints.append(f"did you mean {results.did_you_mean}?")
             if folder.left_out:
@@ -305,13 +316,15 @@ class Tools:
                 closest += near
         if asked_all > 1:
             found = together(found)
+        if found and found[0].it.hit.score >= _SURE:
+            found = [one for one in found if one.is_good]
         if failed == asked_all:
             raise QueryError("; ".join(said))
         page = found[given["skip"] : given["skip"] + given["k"]]
         return "\n".join(
             [
                 *(_page(page, found, words, given) if page else _nothing(closest, bool(found), given)),
-                *(f"({line})" for line in [*said, *([] if found else hints)]),
+                *(f"({line})" for line in [*said, *([] if any(one.is_good for one in found) else hints)]),
             ]
         )
 
@@ -432,6 +445,7 @@ def _ask(
     k: int,
     filters: tuple[Filter, ...],
     budget: float,
+    least: float | None,
     cancelled: Cancelled,
 ) -> Results | None:
     """What a folder answers, from what is indexed of it; None as long as that is nothing."""
@@ -447,16 +461,18 @@ def _ask(
     depth = useful_exit(depths.items())
     if folder.deepest is not None:
         depth = min(depth, folder.deepest)
-    options = Options(k=k, filters=filters, depth=depth, budget=budget, own_reader=True)
+    options = Options(k=k, filters=filters, min_score=least, depth=depth, budget=budget, own_reader=True)
     return workspace.ask(question, options, recover=folder.recover, cancelled=cancelled)
 
 
-def _described(folder: Folder, hits: Iterable[Hit], words: frozenset[str]) -> list[Found]:
+def _described(folder: Folder, hits: Iterable[Hit], words: frozenset[str], good: int = 0) -> list[Found]:
     from modstar_lsp.workspace.several import Found
 
     workspace = folder.workspace()
     assert workspace is not None
-    return [Found(folder.root, workspace.describe(hit, words)) for hit in hits]
+    return [
+        Found(folder.root, workspace.describe(hit, words), place < good) for place, hit in enumerate(hits)
+    ]
 
 
 def _page(
@@ -467,7 +483,9 @@ def _page(
 ) -> list[str]:
     text, shown = answers.places(page, words, given["lines"], given["max_tokens"])
     after = given["skip"] + shown
-    return [text, *([f"more: ask again with skip={after}"] if after < len(found) else [])]
+    head = [] if any(one.is_good for one in found) else ["no good match; the closest:"]
+    more = shown < len(page) or any(one.is_good for one in found[after:])
+    return [*head, text, *([f"more: ask again with skip={after}"] if more else [])]
 
 
 def _nothing(closest: Sequence[Found], earlier: bool, given: Mapping[str, Any]) -> list[str]:

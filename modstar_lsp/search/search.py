@@ -125,10 +125,11 @@ class Hit(NamedTuple):
 class Results(NamedTuple):
     """Hits in rank order.
 
+    good: how many of them, the first, are shown when nobody says how much they must score.
     closest: when there is no hit, the best place that fell short of the threshold.  indexed_share: the share
     of the known files that were indexed when the question was asked.  took: seconds.  note: one line that
     whoever asked should read, "" for none.  stage: what the last stage did, None where nothing was read.
-    did_you_mean: when there is no hit, a name that is defined and that a name of the question may be a typing
+    did_you_mean: when none is good, a name that is defined and that a name of the question may be a typing
     error of.
     """
 
@@ -139,6 +140,7 @@ class Results(NamedTuple):
     note: str = ""
     stage: Stage | None = None
     did_you_mean: str = ""
+    good: int = 0
 
 
 def search(
@@ -166,7 +168,7 @@ def search(
         found = found._replace(reading=stage.addends, read_scores=stage.scores)
         calibration = calibration.read or calibration
     results = _ranked(snapshot, query, found, options, calibration, weights, begin, moved)
-    if not results.hits and query.names:
+    if not results.good and query.names:
         from modstar_lsp.search.suggest import did_you_mean
 
         allowed = allowed_rows(snapshot, options.filters, options.sources)
@@ -344,12 +346,12 @@ def _ranked(
         sure = _is_sure(snapshot, query, found, best)
         likely = np.where(sure, np.maximum(likely, calibration.threshold), likely)
     likely = np.minimum.accumulate(likely) if likely.size else likely
-    threshold = options.min_score
-    if threshold is None and found.likeness is not None:  # each hit is like the selection or is not
-        threshold = calibration.threshold
-    elif threshold is None:  # the first decides whether there is an answer; then weaker ones may follow
+    if found.likeness is not None:  # each hit is like the selection or is not
+        usual = calibration.threshold
+    else:  # the first decides whether there is an answer; then weaker ones may follow
         answered = likely.size and likely[0] >= calibration.threshold
-        threshold = FOLLOWERS * calibration.threshold if answered else calibration.threshold
+        usual = FOLLOWERS * calibration.threshold if answered else calibration.threshold
+    threshold = usual if options.min_score is None else options.min_score
     if moved is not None:
         best = np.concatenate([moved, by_score[len(moved) :]])[: options.k]
 
@@ -379,7 +381,8 @@ def _ranked(
 
     hits = tuple(hit(place) for place in range(best.size) if likely[place] >= threshold)
     closest = hit(0) if best.size and not hits else None
-    return Results(hits, closest, snapshot.indexed_share, time.perf_counter() - begin)
+    good = sum(hit.score >= usual for hit in hits)
+    return Results(hits, closest, snapshot.indexed_share, time.perf_counter() - begin, good=good)
 
 
 def _is_sure(snapshot: View, query: Query, found: Candidates, best: NDArray[np.intp]) -> NDArray[np.bool_]:

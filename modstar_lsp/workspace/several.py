@@ -10,11 +10,15 @@ from modstar_lsp.workspace.description import Description
 
 
 class Found(NamedTuple):
-    """A place that answers, and the folder that it is in. has_lines: False in a store, which has none."""
+    """A place that answers, and the folder that it is in.
+
+    has_lines: False in a store, which has none.  is_good: as `Results.good` has it.
+    """
 
     root: PurePath
     it: Description
     has_lines: bool = True
+    is_good: bool = True
 
 
 def together(found: Iterable[Found]) -> list[Found]:

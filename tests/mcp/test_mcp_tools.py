@@ -42,9 +42,22 @@ def test_what_an_agent_has_just_written_is_found_and_what_it_deleted_is_not(
     assert "src/parcel.py" not in client.call("search", query="weigh a parcel")
 
 
-def test_nothing_that_answers_is_said_and_the_closest_named(client: Client) -> None:
-    answer = client.call("search", query="kubernetes ingress certificates")
-    assert answer.startswith("nothing here answers that")
+def test_that_nothing_answers_is_said_and_the_closest_named(client: Client) -> None:
+    answer = client.call("search", query="kubernetes file certificates")
+    assert answer.startswith("nothing here answers that; the closest is ")
+
+
+def test_less_likely_places_are_named_without_code(client: Client) -> None:
+    answer = client.call("search", query="the mass of a thing")
+    assert answer.startswith("no good match; the closest:\nin ")
+    assert {"src/parcel.py", "src/letter.py"} <= set(found(answer)) and "return" not in answer
+    scores = [float(score) for score in re.findall(r"  lines .* (\d\.\d\d)$", answer, re.MULTILINE)]
+    assert len(scores) > 1 and scores == sorted(scores, reverse=True) and scores[-1] > 0
+
+
+def test_behind_a_likely_place_no_unlikely_one_comes(client: Client) -> None:
+    answer = client.call("search", query="retry_upload")
+    assert found(answer) == ["src/upload.py"] and answer.count("  lines ") == 1
 
 
 def test_places_alone_come_without_code(client: Client) -> None:
