@@ -33,9 +33,9 @@ ranges directly; scores are probabilities: below 0.3 look twice. Places without 
 # Places to an answer when nobody says otherwise: more are rarely read.
 _PLACES = 8
 _MOST_PLACES = 50
-# Behind a first place that is likelier right than not, only good ones are shown; elsewhere what people are not
-# shown is, too. Of 308 questions in plain words (exit 0, unread) .43 had their function among the good places
-# and .69 among eight; of the 95 without a good one .11 and .65; of the 15 with a likely one as many.
+# Behind a first place that is likelier right than not, only good ones are shown; elsewhere what people are
+# not shown is, too. Of 308 questions in plain words (exit 0, unread) .43 had their function among the good
+# places and .69 among eight; of the 95 without a good one .11 and .65; of the 15 with a likely one as many.
 _SURE = 0.5
 # What scores less is noise: without it as many of them had their function among eight.
 _LEAST = 0.01
