@@ -13,3 +13,6 @@ scripts/release/check.sh "$out"
 scripts/release/sbom.sh "$out"
 scripts/release/plugins.sh "$out"
 scripts/release/checksums.sh "$out"
+
+echo "In $out. Other steps of their own: scripts/release/index.sh (uvx and pipx), scripts/release/vsix.sh (VS Code's extension"
+echo "with the server inside, for this platform). The workflow alone does: other systems, attestations, publishing."
