@@ -140,7 +140,7 @@ class Tool(NamedTuple):
 
 
 class Tools:
-    """All tools, over the same folders, and a store beside them. budget: seconds for reading the best places."""
+    """All tools, over the same folders and a store. budget: seconds for reading the best places."""
 
     def __init__(
         self, folders: Folders, store: StoreBeside | None = None, budget: float = READING_SECONDS
