@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.options import names
 from evaluation import metrics
@@ -191,7 +192,7 @@ def bags_of(bundle: Bundle, texts: Sequence[str]) -> Floats:
     return Encoder(bundle, dimension=bundle.dimension).encode(texts)
 
 
-def asked_chunks(size: Size) -> tuple[list[str], Floats, list[str]]:
+def asked_chunks(size: Size) -> tuple[list[str], NDArray[np.float64], list[str]]:
     """(docstrings, which chunks are right for each [questions, chunks], this project's chunks without)."""
     from modstar_lsp.chunking import chunk_file, embedded_text
 

@@ -265,7 +265,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             sets = [sampled(one, args.sample) for one in read(args)]
             asked = models(args)
-            systems: dict[str, System] = {"BM25": lexical} | {one.name: one.scorer for one in asked.models}
+            systems: dict[str, System] = {"BM25": lexical}
+            systems |= {one.name: one.scorer for one in asked.models}
             outcomes: dict[str, dict[str, Outcome]] = {}
             for one in sets:
                 outcomes[one.name] = {name: ask(one, system, args.pool) for name, system in systems.items()}
