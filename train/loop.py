@@ -92,6 +92,7 @@ class Fit(Run):
             raise TrainingError(
                 "exit 0 reads words and no prompts; leave 0 out of exit_layers, or the prompts"
             )
+        _check_room(self.prompts, tokenizer, settings)
         self.mixed = MixedExits(contrastive, settings.anchor)
         frozen = (0,) if settings.keep_exit0 else ()
         self.distillation = Distillation(settings.scale, settings.kl, frozen)
@@ -196,6 +197,14 @@ class Fit(Run):
                 distilled = self.distillation(queries, documents)
                 loss, row["distil"] = loss + settings.distil * distilled, distilled.item()
         return loss, row
+
+
+def _check_room(prompts: Prompts, tokenizer: Tokenizer, settings: FitSettings) -> None:
+    """TrainingError where a prompt takes all the tokens that are read, so that all texts would be one."""
+    for asked, name in ((prompts.before_query(""), "query_tokens"), (prompts.before_code(""), "code_tokens")):
+        taken, read = len(tokenize(tokenizer, [asked], 1 << 20)[0]), getattr(settings, name)
+        if asked and taken >= read:
+            raise TrainingError(f"{name} {read} leave no room for a text behind a prompt of {taken} tokens")
 
 
 def _exit_weights(model: ModularStarEncoder, settings: FitSettings) -> dict[int, float]:

@@ -54,7 +54,14 @@ def small(paper: TrainConfig, tokenizer: Tokenizer, **shape: object) -> ModularS
 def run_of(
     paper: TrainConfig, model: ModularStarEncoder, tokenizer: Tokenizer, folder: Path, **changed: object
 ) -> Fit:
-    given = {"batch": 8, "steps": 3, "query_tokens": 64, "code_tokens": 64, "slice_tokens": 512, "workers": 1}
+    given = {
+        "batch": 8,
+        "steps": 3,
+        "query_tokens": 200,
+        "code_tokens": 200,
+        "slice_tokens": 2048,
+        "workers": 1,
+    }
     settings: FitSettings = replace(paper.fit, **(given | changed))  # type: ignore[arg-type]
     still = Augmentation(**dict.fromkeys(Augmentation.__dataclass_fields__, 0.0))
     return Fit(model, tokenizer, toy_pairs(), settings, folder, still)
@@ -191,6 +198,13 @@ def test_exit_0_reads_no_prompts(paper: TrainConfig, tokenizer: Tokenizer, tmp_p
     model = small(paper, tokenizer, exit_layers=[0, 2, 4])
     with pytest.raises(TrainingError, match="exit 0 reads words and no prompts"):
         run_of(paper, model, tokenizer, tmp_path)
+
+
+def test_a_prompt_that_leaves_no_room_for_a_text_is_one_line(
+    paper: TrainConfig, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="query_tokens 16 leave no room"):
+        run_of(paper, small(paper, tokenizer), tokenizer, tmp_path, query_tokens=16)
 
 
 def test_a_text_behind_another_is_no_pair() -> None:
