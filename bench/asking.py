@@ -17,7 +17,7 @@ from modstar_lsp.index import StoredChunk
 from modstar_lsp.search import Hit, Options
 from modstar_lsp.search.query import Query
 from modstar_lsp.search.ranking import Candidates
-from modstar_lsp.search.search import gather
+from modstar_lsp.search.search import gather, order
 from modstar_lsp.workspace import Workspace
 
 DOCSTRINGS = "docstrings"
@@ -157,12 +157,19 @@ def ask(workspace: Workspace, text: str, options: Options) -> tuple[Query, Candi
     return (query, found) if len(found.rows) else None
 
 
-def deepen_where_asked(workspace: Workspace, texts: Sequence[str], depth: int) -> None:
+def deepen_where_asked(
+    workspace: Workspace, texts: Sequence[str], depth: int, best: int | None = None
+) -> None:
     """Embed at `depth` the chunks that may answer `texts`, as an editor embeds first what is asked for.
 
     The other chunks keep their vectors: they are far from the questions and share no word with them.
+    best: only so many for each question, the first by what is known so far.
     """
     if depth:
-        found = [asked[1].rows for text in texts if (asked := ask(workspace, text, Options()))]
+        found = [
+            asked[1].rows[order(asked[1], asked[0])[:best]]
+            for text in texts
+            if (asked := ask(workspace, text, Options()))
+        ]
         rows = np.unique(np.concatenate([np.zeros(0, np.int32), *found]))
         workspace.deepen(depth, order=rows.tolist())

@@ -200,12 +200,13 @@ def places_of(scores: NDArray[np.floating], question: NDArray[np.intp]) -> NDArr
 # -- asking
 
 
-def ask_all(sources: Sources, name: str, depth: int | None) -> Iterator[Answer]:
-    """The questions of the set `name` at `depth`."""
+def ask_all(sources: Sources, name: str, depth: int | None, best: int | None = None) -> Iterator[Answer]:
+    """The questions of the set `name` at `depth`. best: as `deepen_where_asked` takes it."""
     options = Options(dense=False) if depth is None else Options(depth=depth)
     for place in sources.places(name, depth or 0):
         progress(f"{name}: {place.name} at exit {depth}")
-        deepen_where_asked(place.workspace, [question.text for question in place.questions], depth or 0)
+        texts = [question.text for question in place.questions]
+        deepen_where_asked(place.workspace, texts, depth or 0, best)
         for question in place.questions:
             found = ask(place.workspace, question.text, options)
             chunks = found[1].chunks if found else ()
@@ -479,6 +480,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
     )
+    parser.add_argument(
+        "--deepen-best", type=int, metavar="N", help="embed deeper the N best of a question (all candidates)"
+    )
     parser.add_argument("--sets", default=",".join(SETS), help="sets to ask (%(default)s)")
     parser.add_argument(
         "--keep", type=Path, metavar="FILE", help="what was asked: read it if there, else write it"
@@ -516,7 +520,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
                 answer
                 for name in names
                 for depth in (NO_MODEL, *exits)
-                for answer in ask_all(sources, name, depth)
+                for answer in ask_all(sources, name, depth, args.deepen_best)
             ]
         if args.keep:
             args.keep.write_bytes(pickle.dumps((asking, answers)))
