@@ -532,17 +532,18 @@ def _why_nothing(answers: Sequence[Answered]) -> str:
         if any(one.workspace.pending() for one in answers):
             return f"{where} is not indexed yet: modstar-index does it, or a search without --no-refresh"
         return f"{where} holds no file that can be searched (modstar-index --dry-run -v says why)"
-    message = f"no good match for {question} in {count(files, 'file')}{_left_out(answers)}"
+    message = f"no good match for {question} in {count(files, 'file')}"
     if not question.is_in_known_language:
         message += " (questions are best asked in English)"
+    left_out = _left_out(answers)
     if meant := _meant(answers):
-        return f"{message}; did you mean {meant}?"
+        return f"{message}; did you mean {meant}?{left_out}"
     closest = _closest(answers)
     if closest is None:
-        return message
+        return message + left_out
     root, found = closest
     place = f"{shown_path(root, found.hit.path)}:{found.line}{' ' + found.symbol if found.symbol else ''}"
-    return f"{message}; the closest is {place}, {found.hit.score:.2f} (--min-score 0 shows it)"
+    return f"{message}; the closest is {place}, {found.hit.score:.2f}: --min-score 0 shows it{left_out}"
 
 
 if __name__ == "__main__":

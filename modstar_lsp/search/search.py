@@ -168,12 +168,27 @@ def search(
         found = found._replace(reading=stage.addends, read_scores=stage.scores)
         calibration = calibration.read or calibration
     results = _ranked(snapshot, query, found, options, calibration, weights, begin, moved)
-    if not results.good and query.names:
-        from modstar_lsp.search.suggest import did_you_mean
-
-        allowed = allowed_rows(snapshot, options.filters, options.sources)
-        results = results._replace(did_you_mean=did_you_mean(snapshot, query, allowed))
+    if query.names and not results.good:
+        results = results._replace(did_you_mean=_meant(snapshot, query, options))
+    elif query.is_name and len(query.words) > 1:  # "retries" is another form of "retry", no typing error
+        results = results._replace(note=_slip_note(snapshot, query, options))
     return results._replace(stage=stage)
+
+
+def _meant(snapshot: View, query: Query, options: Options) -> str:
+    """The name that one in the question may be a typing error of, "" for none."""
+    from modstar_lsp.search.suggest import did_you_mean
+
+    return did_you_mean(snapshot, query, allowed_rows(snapshot, options.filters, options.sources))
+
+
+def _slip_note(snapshot: View, query: Query, options: Options) -> str:
+    """One line for a name that only its parts found hits for, "" where it occurs or none is like it."""
+    meant = _meant(snapshot, query, options)
+    words = tuple(split_words(meant))
+    if not meant or query.words[-len(words) :] == words:  # parseJson asks for parse_json as well
+        return ""
+    return f'"{query.text.strip()}" occurs nowhere; did you mean {meant}?'
 
 
 def read_candidates(

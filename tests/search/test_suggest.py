@@ -68,3 +68,17 @@ def test_what_the_filters_leave_out_is_not_what_was_meant(workspace: Workspace) 
     for bounds, meant in ((within, "verify_password"), (outside, "")):
         results = workspace.search("verify_pasword", Options(min_score=1.0, filters=(bounds,)))
         assert results.did_you_mean == meant
+
+
+def test_beside_hits_it_is_told_of_one_name_that_occurs_nowhere(workspace: Workspace) -> None:
+    results = workspace.search("verify_pasword", Options(min_score=0))
+    assert results.hits and not results.did_you_mean
+    assert results.note == '"verify_pasword" occurs nowhere; did you mean verify_password?'
+
+
+@pytest.mark.parametrize(
+    "asked", ["verifyPassword", "verify_password", "passwords", "where is verify_pasword"]
+)
+def test_beside_hits_nothing_is_made_up(workspace: Workspace, asked: str) -> None:
+    results = workspace.search(asked, Options(min_score=0))
+    assert results.hits and not results.note
