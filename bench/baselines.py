@@ -108,8 +108,7 @@ class CheckpointEncoder:
             found = load_checkpoint(folder)
         except (ExportError, OSError) as error:
             raise BaselineError(str(error)) from None
-        model: Any = found.model  # transformers wraps `to` so that no type checker knows its arguments
-        self._model, self._config = model.to(_device()), found.config
+        self._model, self._config = found.model.to(_device()), found.config  # type: ignore[arg-type]
         self._language, self._prompts = "", Prompts.of(found.config.training)
         self._weights = f"{found.digest} {max_tokens}"
         self.depths = found.depths
