@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
+from sys import intern
 from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +41,7 @@ from modstar_lsp.index.store.database import (
     check_of,
     read_meta,
 )
-from modstar_lsp.index.vectors.matrix import Matrix, read_exits
+from modstar_lsp.index.vectors.matrix import Matrix, read_cosines, read_exits
 from modstar_lsp.index.vectors.quantised import Quantised, top
 from modstar_lsp.index.words.postings import decode_block, decode_terms
 from modstar_lsp.index.words.segments import block_id, first_terms, read_segments
@@ -121,6 +123,8 @@ class Snapshot(Whole):
         self._cached = 0
         self._matrix: Matrix | None = None
         self._earlier = None if before is None else before._known_vectors()
+        self._lives_on = before is not None
+        self._scanned: tuple[bytes, Floats] | None = None
         self._vector_exits: NDArray[np.uint8] | None = None
         self._exits: NDArray[np.uint8] | None = None
         try:
@@ -140,28 +144,42 @@ class Snapshot(Whole):
         self.numbering = f"{store}.{meta['sweeps']}"
         if self._decoded.store != store:
             self._decoded = _Decoded(store)
-        files = connection.execute(
-            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE skipped IS NULL ORDER BY path'
-        ).fetchall()
-        if len(files) != meta["files"] or any(check_of(file[:-1]) != file[-1] for file in files):
-            raise Unsound("the files are not as they were written")
-        self.paths: list[str] = [file[0] for file in files]
-        self.languages: list[str] = [file[1] for file in files]
-        firsts = np.array([file[2] for file in files], np.int64)
-        lengths = b"".join([file[3] for file in files])
-        vectors = b"".join([file[4] for file in files])
-        counts = np.array([len(file[3]) for file in files], np.int64) // 2
+        firsts, counts = self._load_files(meta["files"])
         self.n = int(counts.sum())
-        self.lengths: Floats = np.frombuffer(lengths, "<u2").astype(np.float32)
-        self.file_of: Rows = np.repeat(np.arange(len(files), dtype=np.int32), counts)
-        self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
+        self.file_of: Rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         if len(self.lengths) != self.n or len(self.vector_of) != self.n:
             raise Unsound("the files do not add up")
-        totals = np.bincount(self.file_of, self.lengths, len(files))
+        totals = np.bincount(self.file_of, self.lengths, len(counts))
         self.file_lengths: Floats = totals.astype(np.float32)
         within = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
         self.ids: NDArray[np.int64] = np.repeat(firsts, counts) + within
         self._segments = self._load_segments()
+
+    def _load_files(self, total: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(the id of the first chunk, the number of chunks) of each of the `total` files.
+
+        Row by row: all rows at once, as SQLite gives them, took more memory than what is kept of them.
+        """
+        self.paths: list[str] = []
+        self.languages: list[str] = []
+        firsts, counts, lengths, vectors = array("q"), array("q"), bytearray(), bytearray()
+        for row in self._connection.execute(
+            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE skipped IS NULL ORDER BY path'
+        ):
+            if check_of(row[:-1]) != row[-1]:
+                raise Unsound("the files are not as they were written")
+            path, language, first, of_lengths, of_vectors, _ = row
+            self.paths.append(path)
+            self.languages.append(intern(language))
+            firsts.append(first)
+            counts.append(len(of_lengths) // 2)
+            lengths += of_lengths
+            vectors += of_vectors
+        if len(self.paths) != total:
+            raise Unsound("the files are not as they were written")
+        self.lengths: Floats = np.frombuffer(lengths, "<u2").astype(np.float32)
+        self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
+        return np.frombuffer(firsts, np.int64), np.frombuffer(counts, np.int64)
 
     def _load_segments(self) -> list[_Segment]:
         first = int(self.ids.min(initial=0))
@@ -354,7 +372,7 @@ class Snapshot(Whole):
                     matrix = Matrix.load(
                         connection, self._database.dimension, self.numbering, self._vector_count
                     )
-                self._matrix, self._earlier = matrix, None
+                self._matrix, self._earlier, self._scanned = matrix, None, None
         return self._matrix.vectors
 
     def _known_vectors(self) -> tuple[Matrix, NDArray[np.uint8]] | None:
@@ -379,12 +397,28 @@ class Snapshot(Whole):
 
     def cosines(self, query: Floats, rows: Rows) -> Floats:
         """The cosine of `query` with each of `rows`."""
+        scanned = self._scan_once(query)
+        if scanned is not None:
+            return scanned[self.vector_of[rows]]
         if len(rows) > _GATHER_SHARE * self.n:
             return self._all_cosines(query)[rows]
         return self.quantised().cosines(query, self.vector_of[rows])
 
     def _all_cosines(self, query: Floats) -> Floats:
-        return self.quantised().cosines(query)[self.vector_of]
+        scanned = self._scan_once(query)
+        return (self.quantised().cosines(query) if scanned is None else scanned)[self.vector_of]
+
+    def _scan_once(self, query: Floats) -> Floats | None:
+        """The cosine of the first question with each vector, by number; None for any further question.
+
+        A process that asks once needs each vector once, so none is kept; at the second question all are.
+        """
+        with self._reading() as connection:
+            if not self._lives_on and self._matrix is None:
+                cosines = read_cosines(connection, self._database.dimension, query, self._vector_count)
+                self._lives_on, self._scanned = True, (query.tobytes(), cosines)
+            known = self._scanned
+            return known[1] if known is not None and known[0] == query.tobytes() else None
 
     def vectors(self, rows: Rows) -> Floats:
         """The vectors of `rows`, of unit length (or zero for a chunk without words)."""

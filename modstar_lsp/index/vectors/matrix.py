@@ -8,6 +8,7 @@ so the exits, which are small, tell what to read.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from threading import Lock
 
 import numpy as np
@@ -119,18 +120,37 @@ def read_exits(connection: sqlite3.Connection, total: int) -> Exits:
 def read_vectors(connection: sqlite3.Connection, dimension: int, total: int) -> Quantised:
     """All `total` vectors in the database by number. Raises Unsound."""
     vectors = Quantised(np.empty((total, dimension), np.int8), np.empty(total, np.float32))
+    for part, at in _portions(connection, dimension, total):
+        vectors.codes[at], vectors.scales[at] = part
+    return vectors
+
+
+def read_cosines(connection: sqlite3.Connection, dimension: int, query: Floats, total: int) -> Floats:
+    """The cosine of `query` with each of the `total` vectors in the database, by number. Raises Unsound.
+
+    It is what `read_vectors` and `Quantised.cosines` give, with a few blocks in memory at a time.
+    """
+    cosines = np.empty(total, np.float32)
+    for part, at in _portions(connection, dimension, total):
+        cosines[at] = part.cosines(query)
+    return cosines
+
+
+def _portions(
+    connection: sqlite3.Connection, dimension: int, total: int
+) -> Iterator[tuple[Quantised, slice]]:
+    """All `total` vectors in the database, some at a time, and the numbers of those. Raises Unsound."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM vectors ORDER BY block")
-    at = 0
+    start = 0
     while some := rows.fetchmany(_PORTION):
         part = _vectors(some, dimension)
-        end = at + len(part.scales)
-        if at % BLOCK or end > total:
+        end = start + len(part.scales)
+        if start % BLOCK or end > total:
             raise Unsound("the vectors do not add up")
-        vectors.codes[at:end], vectors.scales[at:end] = part
-        at = end
-    if at != total:
+        yield part, slice(start, end)
+        start = end
+    if start != total:
         raise Unsound("vectors are missing")
-    return vectors
 
 
 def sums(blocks: NDArray[np.int64], sizes: NDArray[np.int64], vectors: Quantised) -> NDArray[np.int64]:

@@ -30,6 +30,25 @@ def test_a_held_snapshot_answers_from_its_own_generation(sources: Tree) -> None:
             assert contents(held, terms) == before
 
 
+def test_the_first_question_finds_what_later_ones_find(sources: Tree) -> None:
+    """It is answered while the vectors are read; later ones from the vectors in memory."""
+    sources.write("src/long.py", "\n\n".join(f"def part_{n}(value):\n    return {n}\n" for n in range(400)))
+    with sources.open() as index:
+        sources.refresh(index)
+        question, other = np.eye(2, index.bundle.indexed, dtype=np.float32)
+        some = np.arange(3, dtype=np.int32)
+
+        def answers(*, loaded: bool) -> list[bytes]:
+            with sources.open() as fresh, fresh.snapshot() as snapshot:
+                if loaded:
+                    snapshot.nearest(other, 1)
+                    snapshot.nearest(question, 1)
+                whole, within = snapshot.nearest(question, 20), snapshot.nearest(question, 2, some)
+                return [part.tobytes() for part in (*whole, *within, snapshot.cosines(question, some))]
+
+        assert answers(loaded=False) == answers(loaded=True)
+
+
 def test_what_a_generation_takes_over_from_the_one_before_is_what_it_would_read(sources: Tree) -> None:
     """Saved files, deepened chunks and questions in any order; the fresh reading is another process's."""
     chance = random.Random(7)
