@@ -15,9 +15,10 @@ import os
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from operator import attrgetter
+from itertools import starmap, zip_longest
+from operator import attrgetter, eq
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -451,6 +452,35 @@ def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
         if not {kind}.issuperset(map(type, map(column, known.values()))):
             raise Unsound("the files are not as they were written")
     return known
+
+
+class FileTotals(NamedTuple):
+    """files, chunks: how many are searched.  unreadable: path of each other file, and why it is not."""
+
+    files: int
+    chunks: int
+    unreadable: Sequence[tuple[str, str]]
+
+
+def file_totals(connection: sqlite3.Connection) -> FileTotals:
+    """What the index has of all files together. Raises Unsound as `known_files`, for those searched."""
+    unreadable = connection.execute("SELECT path, skipped FROM files WHERE skipped IS NOT NULL").fetchall()
+    files, chunks, wrong = connection.execute(
+        "SELECT count(*), ifnull(sum(length(lengths) / 2), 0), "
+        "ifnull(sum(typeof(first) <> 'integer' OR lengths IS NULL), 0) FROM files WHERE skipped IS NULL"
+    ).fetchone()
+    if wrong:
+        raise Unsound("the files are not as they were written")
+    return FileTotals(files, chunks, unreadable)
+
+
+def has_stats(connection: sqlite3.Connection, stats: Iterable[tuple[str, int, int, int]]) -> bool:
+    """Whether the index has just these files: path, size, mtime_ns and ctime_ns of each, by path.
+
+    SQLite and Python sort alike, so neither has to hold all files to compare them.
+    """
+    known = connection.execute("SELECT path, size, mtime_ns, ctime_ns FROM files ORDER BY path")
+    return all(starmap(eq, zip_longest(known, stats)))
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:

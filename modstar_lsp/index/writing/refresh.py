@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modstar_lsp.index.records import Cancelled, Job, OnProgress, Progress, RefreshReport
-from modstar_lsp.index.store.database import WRITER_LOCK, Database, KnownFile, counters, known_files
+from modstar_lsp.index.store.database import (
+    WRITER_LOCK,
+    Database,
+    FileTotals,
+    KnownFile,
+    counters,
+    file_totals,
+    has_stats,
+    known_files,
+)
 from modstar_lsp.index.store.lock import FileLock
 
 if TYPE_CHECKING:
@@ -61,10 +70,10 @@ def refresh(
     begin = time.perf_counter()
     files, unstorable = _storable(walk.files)
     with database.reading() as connection:
+        if has_stats(connection, files):
+            return _report(walk, unstorable, file_totals(connection), begin)
         known = known_files(connection)
         generation = counters(connection)["generation"]
-    if not _differs(files, known):
-        return _report(walk, unstorable, known, begin)
 
     # Only now, here and below: a query that finds nothing to do should not load what reads and writes.
     from modstar_lsp.index.writing.workers import WorkerPool, batches, workers_for
@@ -72,8 +81,8 @@ def refresh(
     with FileLock(database.folder / WRITER_LOCK) as lock:
         if not lock.acquire(wait, cancelled):
             with database.reading() as connection:
-                known = known_files(connection)
-            return _report(walk, unstorable, known, begin, complete=not _differs(files, known))
+                complete = has_stats(connection, files)
+                return _report(walk, unstorable, file_totals(connection), begin, complete=complete)
         with database.writing() as connection:
             if counters(connection)["generation"] != generation:
                 known = known_files(connection)
@@ -90,7 +99,8 @@ def refresh(
                     done = _update(writer, pool, difference, progress, cancelled)
                 finally:
                     borrowed.close()
-    return _report(walk, unstorable, writer.known, begin, *done)
+            totals = file_totals(connection)
+    return _report(walk, unstorable, totals, begin, *done)
 
 
 def _weight(job: Job) -> int:
@@ -158,12 +168,6 @@ def _storable(files: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]
     return good, bad
 
 
-def _differs(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> bool:
-    if len(files) != len(known):
-        return True
-    return any(not _is_same(file, known.get(file.path)) for file in files)
-
-
 def _is_same(file: SourceFile, known: KnownFile | None) -> bool:
     """Whether the file cannot have changed. The ctime counts too: `cp -p` and `rsync -t` set the mtime."""
     return known is not None and (file.size, file.mtime_ns, file.ctime_ns) == known.stat
@@ -183,7 +187,7 @@ def _difference(files: Sequence[SourceFile], known: dict[str, KnownFile]) -> _Di
 def _report(
     walk: Walk,
     unstorable: Sequence[str],
-    known: dict[str, KnownFile],
+    totals: FileTotals,
     begin: float,
     added: int = 0,
     changed: int = 0,
@@ -194,11 +198,10 @@ def _report(
 
     skipped = [*walk.skipped]
     skipped.extend(Skipped(path, _UNSTORABLE_NAME) for path in unstorable)
-    skipped.extend(Skipped(path, file.skipped) for path, file in known.items() if file.skipped)
-    readable = [file for file in known.values() if not file.skipped]
+    skipped.extend(Skipped(path, reason) for path, reason in totals.unreadable)
     return RefreshReport(
-        files=len(readable),
-        chunks=sum(file.chunks for file in readable),
+        files=totals.files,
+        chunks=totals.chunks,
         added=added,
         changed=changed,
         removed=removed,
