@@ -471,7 +471,8 @@ def _described(folder: Folder, hits: Iterable[Hit], words: frozenset[str], good:
     workspace = folder.workspace()
     assert workspace is not None
     return [
-        Found(folder.root, workspace.describe(hit, words), place < good) for place, hit in enumerate(hits)
+        Found(folder.root, workspace.describe(hit, words), is_good=place < good)
+        for place, hit in enumerate(hits)
     ]
 
 

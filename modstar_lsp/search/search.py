@@ -168,10 +168,10 @@ def search(
         found = found._replace(reading=stage.addends, read_scores=stage.scores)
         calibration = calibration.read or calibration
     results = _ranked(snapshot, query, found, options, calibration, weights, begin, moved)
-    if query.names and not results.good:
-        results = results._replace(did_you_mean=_meant(snapshot, query, options))
-    elif query.is_name and len(query.words) > 1:  # "retries" is another form of "retry", no typing error
+    if results.hits and query.is_name and len(query.words) > 1:  # "retries" is a form of "retry", no error
         results = results._replace(note=_slip_note(snapshot, query, options))
+    elif query.names and not results.good:
+        results = results._replace(did_you_mean=_meant(snapshot, query, options))
     return results._replace(stage=stage)
 
 

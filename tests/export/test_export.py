@@ -19,6 +19,8 @@ from export.bundle import check_bundle
 from export.checkpoint import load_checkpoint
 from export.validate import fidelity, torch_encoder
 from modstar_lsp.encoder import Encoder, open_bundle
+from modstar_lsp.encoder.gpu.gpu_exit import GpuExit
+from modstar_lsp.encoder.gpu.providers import ON_CPU
 from modstar_lsp.encoder.graph import GraphExit
 from modstar_lsp.errors import BundleError, QueryError
 from tests.export.tiny_checkpoint import EXITS, Exported, make_checkpoint
@@ -84,15 +86,11 @@ def test_an_index_may_keep_the_first_values_of_a_row(exported: Exported, depth: 
         assert not rows[0].any()
 
 
-def test_a_batch_on_a_gpu_is_padded_without_a_trace(
-    exported: Exported, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_as_on_a_gpu_is_padded_without_a_trace(exported: Exported) -> None:
     bundle = open_bundle(exported.bundle)
     assert bundle.gpu is not None
-    graph = GraphExit(bundle, bundle.gpu)
-    alone = graph.encode(TEXTS)
-    monkeypatch.setattr(graph, "_on_gpu", True)
-    np.testing.assert_allclose(graph.encode(TEXTS), alone, atol=3e-3)
+    alone = GraphExit(bundle, bundle.gpu).encode(TEXTS)
+    np.testing.assert_allclose(GpuExit(bundle, ON_CPU).encode(TEXTS), alone, atol=3e-3)
 
 
 def test_the_prompt_of_a_role_goes_before_the_text(exported: Exported, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_model_that_is_damaged_is_told(tmp_path: Path) -> None:
     assert checked.stderr.startswith("modstar-lsp: ") and "exit-6.onnx" in checked.stderr
     assert checked.stderr.count("\n") == 1
     shallow = check(tmp_path / "cache", "--bundle", str(bundle), "--exit", "4")
-    assert shallow.stdout.endswith("exits 0, 4\n"), "what is not used is not asked for"
+    assert shallow.stdout.endswith("exits 0, 4; runs on cpu\n"), "what is not used is not asked for"
 
 
 def test_indexes_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
