@@ -27,7 +27,7 @@ from pathlib import Path
 from bench import lsp, ripgrep
 from bench.figures import Figures
 from bench.options import names, positive, trees_of
-from bench.speed import QUESTIONS, taking_turns
+from bench.speed import QUESTIONS, installed, taking_turns
 from evaluation.record import Record, command_line, progress, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp import private_socket
@@ -38,7 +38,7 @@ ALONE, SERVER, RG, PYTHON = "alone", "server", "rg", "python"
 ROUNDS = 40
 # Seconds until a server must have its process for commands: it waits for five by itself.
 _RESIDENT_SECONDS = 120.0
-_QUERY = (sys.executable, "-m", "modstar_lsp.cli.query")
+_QUERY = tuple(installed("modstar-query", "modstar_lsp.cli.query"))
 _LSP = (sys.executable, "-m", "modstar_lsp.server")
 
 

@@ -388,7 +388,7 @@ def _big(bench: Bench) -> tuple[Path, Laid]:
     return tree, lay_out(bench.trees, tree, chunks=CHUNKS)
 
 
-def _installed(name: str, module: str) -> list[str]:
+def installed(name: str, module: str) -> list[str]:
     """The command beside this Python, else the module run by it."""
     beside = Path(sys.executable).with_name(name)
     return [str(beside)] if beside.is_file() else [sys.executable, "-m", module]
@@ -442,8 +442,8 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
         lines = (args.eval / "repos" / "queries.jsonl").read_text(encoding="utf-8").split("\n")
         questions = [json.loads(line)["text"] for line in lines if line]
     bench = Bench(
-        query=shlex.split(args.query_command) or _installed("modstar-query", "modstar_lsp.cli.query"),
-        index=shlex.split(args.index_command) or _installed("modstar-index", "modstar_lsp.cli.index"),
+        query=shlex.split(args.query_command) or installed("modstar-query", "modstar_lsp.cli.query"),
+        index=shlex.split(args.index_command) or installed("modstar-index", "modstar_lsp.cli.index"),
         trees=args.trees.resolve(),
         work=(args.work or scratch).resolve(),
         bundle=args.bundle,

@@ -32,10 +32,13 @@ _CREDENTIALS_BYTES = 12
 
 
 def stamp() -> str:
-    """What distinguishes this installation from others: what another would answer may differ."""
+    """What distinguishes this installation from others: what another would answer may differ.
+
+    The environment counts and not how its Python is called: editors start `python`, scripts name `python3`.
+    """
     package = os.path.dirname(os.path.abspath(__file__))
     found = os.stat(f"{package}/__init__.py")
-    parts = (__version__, package, found.st_ino, found.st_mtime_ns, sys.executable, sys.version)
+    parts = (__version__, package, found.st_ino, found.st_mtime_ns, sys.prefix, sys.version)
     return " ".join(map(str, parts)).replace("\n", " ")
 
 

@@ -55,14 +55,14 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def address(shell: Shell) -> Path:
+def address(shell: Shell, python: str = sys.executable) -> Path:
     """Where the commands of a shell look for a resident."""
     program = (
         "from modstar_lsp import private_socket; from modstar_lsp.cache_folder import user_cache\n"
         "print(private_socket.address(user_cache()))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [python, "-c", program],
         env=dict(shell.environment),
         capture_output=True,
         text=True,
@@ -336,6 +336,11 @@ def test_the_server_of_an_editor_keeps_one_too(short: Path) -> None:
         until(address(shell).exists)
         assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
         process.kill()
+
+
+def test_other_names_of_the_same_python_look_at_the_same_place(alone: Shell) -> None:
+    names = [Path(sys.executable).with_name(name) for name in ("python", "python3")]
+    assert {address(alone, str(name)) for name in names if name.exists()} == {address(alone)}
 
 
 def test_the_folder_is_this_users_alone(served: Shell) -> None:
