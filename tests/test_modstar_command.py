@@ -118,7 +118,7 @@ bash = pytest.mark.skipif(shutil.which("bash") is None, reason="completes in bas
         (("modstar", "index", "--st"), ["--status", "--store"]),
         (("modstar", "indexes", "p"), ["prune"]),
         (("modstar", "install", "c"), ["claude-code", "codex", "cursor"]),
-        (("modstar", "mcp", "--b"), ["--bundle"]),
+        (("modstar", "mcp", "--b"), ["--budget", "--bundle"]),
         (("modstar", "completions", ""), list(SHELLS)),
         (("modstar", "search", "README"), []),
         (("modstar", "search", "-k", "-"), []),
