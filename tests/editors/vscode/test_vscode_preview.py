@@ -20,7 +20,8 @@ FIRST_LINES = 20
 def focused(window: Window) -> tuple[str, int]:
     """File name and line of the row that is focused in the list."""
     window.see(f"{QUICK_ROWS}.focused", r":\d+")
-    (row,) = window.read(f"{QUICK_ROWS}.focused")
+    # While a better order is drawn no row is focused for a moment.
+    row = next(row for _ in range(50) for row in window.read(f"{QUICK_ROWS}.focused"))
     found = re.search(r"([^\s/]+):(\d+)", row)
     assert found, row
     return found[1], int(found[2])
