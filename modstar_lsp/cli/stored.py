@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.cli import indexing
 from modstar_lsp.cli.process import ERROR, FOUND, NOTHING, complain
 from modstar_lsp.cli.progress import ProgressBar
@@ -99,7 +100,7 @@ def _workers(encoder: Encoder, arguments: argparse.Namespace) -> Iterator[Worker
         # What others start looks for modules in the current folder: it must not be a workspace.
         os.chdir(Path(sys.executable).parent)
         if arguments.engine == "ray":
-            workers = _ray(encoder, count or os.cpu_count() or 1)
+            workers = _ray(encoder, count or usable_cores())
         else:
             workers = Processes(encoder.bundle, count)
     try:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import QueryError, WorkspaceError, reason
 from modstar_lsp.stores.git import (
     PROTOCOLS,
@@ -78,7 +79,7 @@ def named(text: str, name: str | None = None) -> NamedRepository:
         )
     if protocol or short:
         return NamedRepository(name or _name_of_url(protocol, short), text, "url")
-    folder = Path(text).expanduser().absolute()
+    folder = expanded(text).absolute()
     if not (folder / ".git").exists() and all(
         (folder / part).exists() for part in ("HEAD", "objects", "refs")
     ):

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modstar_lsp.allowance import usable_cores
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Processes:
 
 def threads_for(workers: int) -> int:
     """How many threads of the model each of so many workers of one machine may run."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, usable_cores() // workers)
 
 
 # The model of this process, as a worker.
