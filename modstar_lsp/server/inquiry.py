@@ -101,9 +101,11 @@ class Inquiry:
     async def _answer(self, report: Report | None) -> Answer:
         await self._something_known()
         budget = self._asked_budget if report is None else 0
+        if self._store is not None and report is None:
+            await self._in_pool(self._ask_store, self._store)
         answer: Answer = await self._in_pool(self._ask, budget)
-        if self._store is not None:
-            if report is not None and answer.hits:  # nobody who sees lists come waits for a store
+        if self._store is not None and report is not None:
+            if answer.hits:  # nobody who sees lists come waits for a store
                 report(answer)
             await self._in_pool(self._ask_store, self._store)
             answer = await self._in_pool(self._ask, budget)

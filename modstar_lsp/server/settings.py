@@ -87,7 +87,7 @@ class Settings:
     background_on_battery: str = _setting(
         "background.onBattery", "pause", _one_of("pause", "run"), '"pause" or "run"'
     )
-    # Off: once the best hits are read, a deeper index adds nothing that could be measured (docs/benchmarks.md).
+    # Off: once the best hits are read, a deeper index adds nothing that could be measured (benchmarks.md).
     background_deepen: bool = _setting("background.deepen", False, _flag, "true or false")
     workspace_symbol_enabled: bool = _setting("workspaceSymbol.enabled", True, _flag, "true or false")
     workspace_symbol_echo_query: bool = _setting("workspaceSymbol.echoQuery", False, _flag, "true or false")
