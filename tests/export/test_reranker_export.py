@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from export.reranker import main, remove_reranker
+from export.restore import main as restore
 from model.reranker import Reading, Reranker, RerankerConfig
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.bundle import MANIFEST
@@ -92,6 +93,35 @@ def test_a_score_is_that_of_the_checkpoint(bundle: Path, checkpoint: Path) -> No
         with torch.inference_mode():
             wanted = float(model.scores(3, question, asks, answer, meets)[0, 0])
         assert abs(reranker.score(asked, reranker.read(code)) - wanted) < 0.05 * abs(wanted) + 0.3
+
+
+@pytest.mark.parametrize("exits", [("1", "3"), ("3",)])
+def test_the_reranker_of_a_bundle_is_a_checkpoint_again(
+    exits: tuple[str, ...], checkpoint: Path, exported: Exported, tmp_path: Path
+) -> None:
+    bundle, again = tmp_path / "bundle", tmp_path / "again"
+    shutil.copytree(exported.bundle, bundle)
+    assert main([str(checkpoint), str(bundle), "--exits", *exits]) == 0
+    assert restore([str(bundle), str(again)]) == 0
+    reranker = Encoder(open_bundle(bundle)).reranker()
+    assert reranker is not None
+    ids = reranker._code.encode(CODE).ids
+    models = [Reranker.from_pretrained(folder).eval() for folder in (checkpoint, again)]
+    assert models[1].depths == [int(depth) for depth in exits]
+    with torch.inference_mode():
+        before, after = (model(torch.tensor([ids]), torch.ones(1, len(ids)))[3] for model in models)
+    assert (before.vectors * after.vectors).sum(dim=-1).mean() > 0.98
+    assert torch.allclose(before.weights, after.weights, rtol=0.1)
+    assert Tokenizer.from_file(str(again / "tokenizer.json")).encode(CODE).ids
+    assert main([str(again), str(bundle)]) == 0  # and can be exported once more
+
+
+def test_a_bundle_without_a_reranker_has_none_to_restore(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert restore([str(exported.bundle), str(tmp_path / "again")]) == 2
+    assert "this bundle has no reranker" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
 
 
 def test_one_graph_reads_as_several_do(
