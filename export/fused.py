@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -35,12 +35,16 @@ class FusedLayers(nn.Module):
     def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         n, length, _ = states.shape
         bias = padding_bias(attention_mask, states.dtype).expand(n, 1, length, length)
-        for layer, mlp in zip(cast(Iterable[Layer], self.layers), self.mlps, strict=True):
+        for layer, mlp in self.parts():
             attended = self.attention(layer.self_attn, layer.input_layernorm(states), bias)
             states = layer.attention_layernorm(states + attended)
             changed = mlp(layer.post_attention_layernorm(states))
             states = layer.output_layernorm(states + changed)
         return states
+
+    def parts(self) -> Iterator[tuple[Layer, SplitMLP]]:
+        """Each layer, and its MLP, which stands for the one in it."""
+        yield from zip(cast(Iterable[Layer], self.layers), cast(Iterable[SplitMLP], self.mlps), strict=True)
 
     def attention(self, layer: SelfAttention, states: Tensor, bias: Tensor) -> Tensor:
         n, length, _ = states.shape

@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from optimum.onnxruntime import ORTQuantizer
 from optimum.onnxruntime.configuration import AutoQuantizationConfig
+from torch import Tensor
 from transformers import PretrainedConfig
 
 from bundle.static import quantise_rows
@@ -17,6 +18,8 @@ from modstar_lsp.encoder.runtime import onnxruntime as ort
 LEAST_TABLE_ROWS = 256
 # A product with fewer rows or columns gains nothing by int8.
 LEAST_SIDE = 32
+# Steps on each side of zero, see `quantised`.
+STEPS = 64
 
 
 def quantised(graph: Path) -> Path:
@@ -38,6 +41,12 @@ def quantised(graph: Path) -> Path:
     quantise_embedding_rows(model)
     onnx.save(model, path)
     return path
+
+
+def rounded(weight: Tensor) -> Tensor:
+    """The values that `quantised` leaves of a matrix [out, in]: seven bits and a sign, a scale a row."""
+    scales = weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / STEPS
+    return (weight / scales).round() * scales
 
 
 def optimised(graph: Path) -> Path:

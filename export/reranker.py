@@ -6,6 +6,7 @@ others:    states, attention_mask    -> onward, vectors, weights, mean
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from torch import Tensor, nn
 
 from bundle.manifest import add_files
+from export.bias import correct_biases, mean_inputs
 from export.errors import ExportError
 from export.fused import FusedLayers
 from export.graphs import OPSET, TRACE_SHAPES
@@ -108,10 +110,11 @@ def _write_segments(
     model: Reranker, depths: Sequence[int], tokens: Sequence[Sequence[int]], longest: int, folder: Path
 ) -> list[str]:
     """The graphs of all segments and their weights, below `folder`; their names, shallowest first."""
-    loud = loud_neurons(model, tokens)
+    loud, means = loud_neurons(model, tokens), mean_inputs(model, tokens)
     names = [f"reranker-{depth}.onnx" for depth in depths]
     scratch = folder.parent
-    for name, segment in zip(names, _segments(model, depths, longest, loud), strict=True):
+    for name, segment in zip(names, _segments(copy.deepcopy(model), depths, longest, loud), strict=True):
+        correct_biases(segment.layers, means[segment.start : segment.end], loud[segment.start : segment.end])
         export_models(
             {name: (segment.eval(), SegmentOnnxConfig(model.config, first=segment.first))},
             output_dir=scratch,
@@ -139,6 +142,7 @@ class FusedSegment(nn.Module):
     def __init__(self, model: Reranker, start: int, end: int, longest: int, loud: Sequence[Tensor]) -> None:
         super().__init__()
         self.config = model.config
+        self.start, self.end = start, end
         self.first = start == 0
         self.embed_tokens = model.embed_tokens if self.first else None
         self.embed_positions = model.embed_positions if self.first else None
