@@ -58,6 +58,8 @@ _LOOKED_FOR = 10
 _LOOK_EACH = 5
 # Saves while questions are asked, how far apart, and how far apart the questions (seconds).
 SAVES, _SAVE_EVERY, _ASK_EVERY = 60, 1.0, 0.1
+# The rest between two saves that are timed (seconds).
+_REST = 0.2
 LINES = 10_000
 CHANGES = 1_000
 # Questions before anything is measured: the server takes its graph of neighbours up after 50.
@@ -430,7 +432,7 @@ def save(bench: Bench) -> None:
                 if told:
                     _tell(client, [path])
                 seconds.append(_found(client, word, path, tree) - begin)
-                time.sleep(0.2)
+                time.sleep(_REST)
         bench.spread(what, seconds, None, 300)
 
 

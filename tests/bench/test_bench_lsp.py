@@ -20,8 +20,10 @@ def trees(tmp_path: Path) -> Path:
 
 
 def test_every_part_leaves_its_figures(
-    trees: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trees: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lsp, "_SAVE_EVERY", 0.2)  # what the figures say nobody looks at here
+    monkeypatch.setattr(lsp, "_REST", 0.0)
     sizes = ["--rounds", "1", "--chunks", "20", "--files", "6", "--questions", "4"]
     assert lsp.main(["--trees", str(trees), "--out", str(tmp_path / "out"), *sizes]) == 0
     (written,) = (tmp_path / "out").glob("*-lsp-*.json")

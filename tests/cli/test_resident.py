@@ -27,6 +27,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every
 HELPLESS = "import sys; sys.modules['numpy'] = None"
 # Answers by itself, whoever else could.
 ALONE = "from modstar_lsp import private_socket; private_socket.IS_AVAILABLE = False"
+# A server that has no indexing to do first, and soon sees that another one has ended.
+SOON = "from modstar_lsp.background import residency as r; r._DELAY_SECONDS, r._LOOK_SECONDS = 0.1, 0.1"
 
 QUESTIONS = [
     ("parse_json",),
@@ -74,7 +76,8 @@ def address(shell: Shell, python: str = sys.executable) -> Path:
 @contextmanager
 def server(shell: Shell) -> Iterator[subprocess.Popen[bytes]]:
     """A server for agents that was asked once, and so keeps a resident."""
-    command = [sys.executable, "-m", "modstar_lsp", "mcp", str(shell.cwd)]
+    program = f"{SOON}\nfrom modstar_lsp.__main__ import main\nmain()"
+    command = [sys.executable, "-c", program, "mcp", str(shell.cwd)]
     with subprocess.Popen(
         command, env=dict(shell.environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -329,7 +332,7 @@ def test_without_a_server_no_socket_is_imported(indexed: Shell) -> None:
 
 def test_the_server_of_an_editor_keeps_one_too(short: Path) -> None:
     shell = make_shop(short / "editor")
-    command = [sys.executable, "-m", "modstar_lsp.server"]
+    command = [sys.executable, "-c", f"{SOON}\nfrom modstar_lsp.server.main import main\nmain()"]
     with subprocess.Popen(
         command, env=dict(shell.environment), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     ) as process:
