@@ -64,7 +64,9 @@ def launch(folder: Path, commands: list[list[str]], *options: str, killed_at: in
     """(exit status, standard error) of commands of `python -m train` on two processes."""
     script = folder / "commands.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    command = [sys.executable, "-m", "accelerate.commands.launch", *options, "--num_processes", "2"]
+    # Any free port: another test's processes may have the usual one.
+    command = [sys.executable, "-m", "accelerate.commands.launch", *options, "--main_process_port", "0"]
+    command += ["--num_processes", "2"]
     command += [str(script), json.dumps(commands), str(killed_at)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
