@@ -31,7 +31,7 @@ class Heard:
     def paths(self) -> set[str]:
         return set().union(*self.calls)
 
-    def wait(self, enough: Callable[[], bool], seconds: float = 8) -> bool:
+    def wait(self, enough: Callable[[], bool], seconds: float = 30) -> bool:
         with self.changed:
             return self.changed.wait_for(enough, seconds)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 # A busy machine may need more.
-TIMEOUT = float(os.environ.get("MODSTAR_TEST_SECONDS", "30"))
+TIMEOUT = float(os.environ.get("MODSTAR_TEST_SECONDS", "60"))
 
 Message = dict[str, Any]
 
