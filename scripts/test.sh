@@ -3,6 +3,7 @@
 #   scripts/test.sh                        all but the tests that drive real editors
 #   scripts/test.sh --editors              those too: installs Neovim, Emacs and VS Code's workbench into .venv-editors
 #   scripts/test.sh tests/search -x        arguments go to pytest
+#   scripts/test.sh -n 0 tests/search      all in one process, which a debugger needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 around=()
@@ -16,14 +17,24 @@ stamp="$venv/installed"
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
   echo "Setting up $venv (once; some minutes) ..."
   "$python" -m venv "$venv"
+  # What is imported is compiled then; most of it never is.
+  install=("$venv/bin/pip" install -q --disable-pip-version-check --no-compile -c constraints.txt)
   # torch first and alone: any looser request would bring several gigabytes of GPU libraries along
-  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt torch
-  "$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e '.[ann,scale,train,dev,docs]'
+  "${install[@]}" torch
+  "${install[@]}" -e '.[ann,scale,train,dev,docs]'
   touch "$stamp"
 fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
-"$venv/bin/mypy"
+# One thread for a minute, so beside the rest; what it found is told at the end.
+"$venv/bin/mypy" >"$venv/types" 2>&1 &
+types=$!
 PATH="$PWD/$venv/bin:$PATH" bash scripts/check_workflows.sh
 PYTHON="$PWD/$venv/bin/python" bash scripts/docs.sh "$venv/site"
-${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "$@"
+# A process for each core. Each takes tests that stand together, which share what is dear to make.
+together=(-n logical --maxprocesses 8 --dist worksteal)
+status=0
+${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "${together[@]}" "$@" || status=$?
+wait "$types" || status=$?
+cat "$venv/types"
+exit "$status"
