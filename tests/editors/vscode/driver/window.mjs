@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 
 const home = process.env.MODSTAR_VSCODE;
 const { chromium } = createRequire(join(home, 'driver', 'index.js'))('playwright-core');
-const TIMEOUT_MS = Number(process.env.MODSTAR_PATIENCE_MS ?? 60_000); // a machine with one slow core must still get there
+const TIMEOUT_MS = Number(process.env.MODSTAR_PATIENCE_MS ?? 180_000); // one core, slow and busy, must still get there
 
 const browser = await chromium.launch({
   executablePath: join(home, 'chromium', 'chromium'),
