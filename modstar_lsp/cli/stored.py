@@ -38,7 +38,7 @@ def fill_store(program: str, arguments: argparse.Namespace) -> int:
     _check_alone(arguments)
     from modstar_lsp.encoder import Encoder, open_bundle
     from modstar_lsp.files.kinds import MAX_BYTES
-    from modstar_lsp.stores.opening import open_store
+    from modstar_lsp.stores.opening import filling_alone, open_store
     from modstar_lsp.stores.organisation import Manner, fill_repositories
     from modstar_lsp.stores.pipeline import Failed
     from modstar_lsp.stores.store import EVERYONE
@@ -55,8 +55,12 @@ def fill_store(program: str, arguments: argparse.Namespace) -> int:
     }
     manner = Manner(arguments.label or EVERYONE, depth, bounds)
     status = FOUND
-    begin = time.monotonic()
-    with _workers(encoder, arguments) as workers, ProgressBar(quiet=arguments.quiet) as bar:
+    with (
+        filling_alone(arguments.store),
+        _workers(encoder, arguments) as workers,
+        ProgressBar(quiet=arguments.quiet) as bar,
+    ):
+        begin = time.monotonic()
         for outcome in fill_repositories(store, repositories, encoder.bundle, manner, workers, bar):
             if isinstance(outcome, Failed):
                 complain(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from modstar_lsp.errors import StoreError
+from modstar_lsp.errors import StoreError, reason
+from modstar_lsp.index.store.lock import FileLock
 from modstar_lsp.stores.store import Store, one_line
 
 #: The key of a server that wants one. It is never read from a workspace.
 KEY = "MODSTAR_STORE_KEY"
 # Seconds that a server may take for one request.
 _TIMEOUT = 15
+_LOCK = "filling.lock"
 _URLS = "lance:FOLDER, lance+s3://BUCKET/PREFIX, qdrant:FOLDER or qdrant+https://HOST:6333"
 
 
@@ -34,6 +38,30 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
     except ImportError as error:
         missing = error.name or "a package"
         raise StoreError(f"{missing} is missing: pip install '.[scale]' in the clone brings it") from None
+
+
+@contextmanager
+def filling_alone(url: str) -> Iterator[None]:
+    """Nobody else fills the store in a folder meanwhile: of two, either would write what the other has.
+
+    Raises StoreError when somebody else does. Of stores elsewhere nothing is known.
+    """
+    scheme, _, rest = url.partition(":")
+    if "+" in scheme or scheme not in ("lance", "qdrant") or not rest.strip("/"):
+        yield
+        return
+    folder = Path(rest).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the store {url} ({reason(error)}): name a folder elsewhere") from None
+    if not os.access(folder, os.W_OK):
+        raise StoreError(f"cannot write in the store {url}: make it writable, or name a folder elsewhere")
+    # A store may belong to several users: what they may, the umask says.
+    with FileLock(folder / _LOCK, mode=0o666) as lock:
+        if not lock.acquire():
+            raise StoreError(f"another program is filling the store {url}: try again when it is done")
+        yield
 
 
 def _lance(url: str, place: str, dimension: int, write: bool) -> Store:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import qdrant_edge as edge
 
+from modstar_lsp.errors import StoreError
 from modstar_lsp.index.vectors.quantised import Floats
 from modstar_lsp.stores.qdrant import INDEXED, MEANING, NOT, WORDS, Condition, Point, Sparse
 
 # Of so many times as many as asked for, found by int8, the floats decide.
 _EDGE_OVERSAMPLING = 2.0
 _EDGE_PAGE = 1_000
+# How it says that its log is locked.
+_IN_USE = "WouldBlock"
 
 
 class EdgePoints:
@@ -91,7 +94,7 @@ class EdgePoints:
         if collection not in self._shards:
             folder = self._folder / collection
             if folder.is_dir():
-                self._shards[collection] = edge.EdgeShard.load(str(folder))
+                self._shards[collection] = _loaded(folder)
             else:
                 folder.mkdir(parents=True)
                 self._shards[collection] = self._made(folder)
@@ -107,6 +110,18 @@ class EdgePoints:
         for field in INDEXED:
             shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
         return shard
+
+
+def _loaded(folder: Path) -> Any:
+    try:
+        return edge.EdgeShard.load(str(folder))
+    except Exception as error:
+        if _IN_USE not in str(error):
+            raise
+        raise StoreError(
+            f"another program is using the store qdrant:{folder.parent}: try again when it is done "
+            "(a Qdrant server lets several in at once)"
+        ) from None
 
 
 def _vectors(point: Point) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Shell, make_shell, write_files
+from tests.cli.conftest import TIMEOUT, Shell, make_shell, write_files
 from tests.cli.test_bad_input import one_line, posix
 
 pytest.importorskip("lancedb")
@@ -179,3 +180,59 @@ def test_qdrant_in_a_folder_answers_as_well(shell: Shell, tmp_path: Path) -> Non
         if file.is_file():
             os.truncate(file, file.stat().st_size // 2)
     one_line(shell.query("parse_json", "--store", url), 2, "failed")
+
+
+# Waits where the first portion would be written, until it may go on.
+HELD = """
+import os
+from modstar_lsp.stores.filling import Filling
+real = Filling.take
+def take(self, *a):
+    print("filling", flush=True); os.read(0, 1)
+    real(self, *a)
+Filling.take = take
+"""
+
+
+@pytest.mark.parametrize("engine", ["lance", "qdrant"])
+def test_of_two_that_fill_a_store_the_second_gives_up_and_nothing_is_there_twice(
+    shell: Shell, tmp_path: Path, engine: str
+) -> None:
+    if engine == "qdrant":
+        pytest.importorskip("qdrant_edge")
+    url = f"{engine}:{tmp_path / 'store'}"
+    options = {"program": HELD, "stdin": subprocess.PIPE}
+    with shell.start("index", "--store", url, **options) as first:
+        assert first.stdin is not None and first.stdout is not None
+        assert first.stdout.readline() == b"filling\n"
+        one_line(shell.index("--store", url), 2, "another program is filling", url, "try again")
+        first.stdin.write(b"...")
+        first.stdin.flush()
+        out, err = first.communicate(timeout=TIMEOUT)
+    assert (first.returncode, err) == (0, b""), out
+    assert " 0 new or changed, 0 removed" in shell.index("--store", url).out
+    found = shell.query("parse_json", "--store", url, "--json", "--min-score", "0")
+    places = [(hit["path"], hit["line"]) for hit in json.loads(found.out)["hits"]]
+    assert places[0] == ("src/shop/jsonio.py", 6) and len(set(places)) == len(places)
+
+
+def test_one_that_died_while_it_filled_holds_nobody_up(shell: Shell, tmp_path: Path) -> None:
+    url = f"lance:{tmp_path / 'store'}"
+    options = {"program": HELD, "stdin": subprocess.PIPE}
+    with shell.start("index", "--store", url, **options) as first:
+        assert first.stdout is not None and first.stdout.readline() == b"filling\n"
+        first.kill()
+    assert shell.index("--store", url).status == 0
+    assert shell.query("parse_json", "--store", url).out.startswith("shop/src/shop/jsonio.py:6")
+
+
+def test_a_folder_of_qdrants_that_is_in_use_is_told_so(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_edge")
+    url = f"qdrant:{tmp_path / 'store'}"
+    assert shell.index("--store", url).status == 0
+    write_files(shell.cwd, {"new.py": "def fold_parcel(parcel):\n    return parcel\n"})
+    options = {"program": HELD, "stdin": subprocess.PIPE}
+    with shell.start("index", "--store", url, **options) as first:
+        assert first.stdout is not None and first.stdout.readline() == b"filling\n"
+        one_line(shell.query("parse_json", "--store", url), 2, "another program is using", "try again")
+        first.kill()

@@ -21,15 +21,17 @@ class FileLock:
     A lock object belongs to one thread at a time; two threads make two objects for the same file.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, mode: int = FILE_MODE) -> None:
+        """mode: of the file, where it is made, less what the umask says."""
         self.file = file
+        self._mode = mode
         self._descriptor: int | None = None
 
     def acquire(self, wait: float = 0.0, cancelled: Callable[[], bool] | None = None) -> bool:
         """Whether the lock was had within `wait` seconds. Raises StoreError when the file cannot be made."""
         deadline = time.monotonic() + wait
         try:
-            descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), FILE_MODE)
+            descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), self._mode)
         except OSError as error:
             raise StoreError(
                 f"cannot write the index in {self.file.parent} ({reason(error)}): "
