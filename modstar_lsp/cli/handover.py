@@ -1,32 +1,46 @@
 """Hands a command over to the resident process of a running server, when there is one.
 
 The resident (`cli/resident.py`) runs the very same command, with the arguments, folder, environment and
-streams of this process: only what takes long to import is there already. Whatever is amiss before it begins
-means that this process does the work itself.
+streams of this process: only what takes long to import is there already.
+
+Whatever is amiss before the resident used one of these streams means that this process does the work itself:
+
+    resident: who it is, a line      command: what is to be done, and the streams
+    resident: READY                  command: GO, from which on it waits, and passes on Ctrl-C
+    resident: USED, once, before it reads or writes a stream; at the end the exit status
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from modstar_lsp import private_socket
+from modstar_lsp.cli.process import ERROR, FOUND, INTERRUPTED, NOTHING
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:
     import socket
 
-# A resident that is well says who it is at once.
+READY, GO, USED = b"\xfc", b"\xfd", b"\xfe"
+#: Of a request.
+MOST_BYTES = 1_000_000
+# A resident that is well says who it is at once, and soon afterwards that it is ready.
 _GREETING_SECONDS = 0.25
-_MOST_BYTES = 1_000_000
+_READY_SECONDS = 1.0
+_STATUSES = (FOUND, NOTHING, ERROR, INTERRUPTED)
+# The first Ctrl-C has the resident end in good order, the second at once. If it does not, we do.
+_PATIENCE = 2
 _STREAMS = (0, 1, 2)
 
 
 def handed_over(arguments: list[str]) -> int | None:
     """The exit status of the resident that ran `modstar-query` with `arguments`; None when none did.
 
-    Raises ModstarError when one began and was ended from outside.
+    Raises ModstarError when one was ended from outside while it answered.
     """
     if not private_socket.IS_AVAILABLE or None in (sys.stdin, sys.stdout, sys.stderr):
         return None
@@ -35,12 +49,8 @@ def handed_over(arguments: list[str]) -> int | None:
         return None
     with there:
         try:
-            if not _is_known(there):
+            if not _is_known(there) or not _begins(there, arguments):
                 return None
-            request = _request(arguments)
-            if len(request) > _MOST_BYTES:
-                return None
-            _send(there, request)
         except OSError:
             return None
         there.settimeout(None)
@@ -68,13 +78,38 @@ def _indexes(arguments: list[str]) -> str:
     return user_cache()
 
 
+def heard(there: socket.socket, count: int, seconds: float) -> bytes:
+    """The next `count` bytes, fewer at the end. Raises TimeoutError when all of them take longer."""
+    deadline = time.monotonic() + seconds
+    pieces = bytearray()
+    while len(pieces) < count:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        there.settimeout(left)
+        piece = there.recv(min(count - len(pieces), 65_536))
+        if not piece:
+            break
+        pieces += piece
+    return bytes(pieces)
+
+
 def _is_known(there: socket.socket) -> bool:
     """Whether the process that listens is of this very installation."""
     expected = private_socket.stamp().encode("utf-8", "replace") + b"\n"
-    greeting = b""
-    while len(greeting) < len(expected) and (piece := there.recv(len(expected) - len(greeting))):
-        greeting += piece
-    return greeting == expected
+    return heard(there, len(expected), _GREETING_SECONDS) == expected
+
+
+def _begins(there: socket.socket, arguments: list[str]) -> bool:
+    """Whether the resident has taken everything over and may begin. Before it is told to it does nothing."""
+    request = _request(arguments)
+    if len(request) > MOST_BYTES:
+        return False
+    _send(there, request)
+    if heard(there, len(READY), _READY_SECONDS) != READY:
+        return False
+    there.sendall(GO)
+    return True
 
 
 def _request(arguments: list[str]) -> bytes:
@@ -94,18 +129,31 @@ def _send(there: socket.socket, request: bytes) -> None:
         there.sendall(rest)
 
 
-def _status(there: socket.socket) -> int:
-    """Waits for the end, and passes Ctrl-C on meanwhile."""
+def _status(there: socket.socket) -> int | None:
+    """Waits for the end, and passes Ctrl-C on meanwhile. None when nothing came of it."""
     import signal
 
+    used = False
+    interrupts = 0
     while True:
         try:
             told = there.recv(1)
         except KeyboardInterrupt:
-            there.send(bytes([signal.SIGINT]))
+            interrupts += 1
+            if interrupts > _PATIENCE:
+                raise
+            with suppress(OSError):
+                there.send(bytes([signal.SIGINT]))
             continue
         except OSError:
             told = b""
-        if told:
+        if told == USED:
+            used = True
+        elif told and told[0] in _STATUSES:
             return told[0]
-        raise ModstarError("the process that was asked has ended: ask again")
+        elif interrupts:
+            raise KeyboardInterrupt
+        elif used:
+            raise ModstarError("the process that was asked has ended: ask again")
+        else:
+            return None

@@ -11,6 +11,7 @@ It runs no thread, as a copy would have its locks and not its threads.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import select
 import signal
@@ -23,11 +24,15 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from modstar_lsp import private_socket
 from modstar_lsp.cli import query
+from modstar_lsp.cli.handover import GO, MOST_BYTES, READY, USED, heard
 from modstar_lsp.cli.process import flushed
 from modstar_lsp.startup import hasten_numpy, spare_garbage
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
     from modstar_lsp.encoder import Bundle, Encoder
 
@@ -41,6 +46,7 @@ _STREAM_COUNT = 3
 def main() -> NoReturn:
     """Serve until standard input ends. Arguments: the socket's path and the model's folder, "" for ours."""
     path, bundle = sys.argv[1:3]
+    greeting = private_socket.stamp().encode("utf-8", "replace") + b"\n"  # of what is loaded, whatever comes
     spare_garbage()
     hasten_numpy()
     model = _prepared(Path(bundle) if bundle else None)
@@ -52,7 +58,7 @@ def main() -> NoReturn:
     gc.freeze()  # what is here stays, and looking through it would copy it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a copy ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while _next_copy(listener, model):
+    while _next_copy(listener, greeting, model):
         pass
     with suppress(OSError):
         if os.stat(path).st_ino == inode:
@@ -109,7 +115,7 @@ def _prepared(bundle: Path | None) -> _Model | None:
     return _Model(encoder, stamp)
 
 
-def _next_copy(listener: socket.socket, model: _Model | None) -> bool:
+def _next_copy(listener: socket.socket, greeting: bytes, model: _Model | None) -> bool:
     """Makes a copy and waits until it was asked; False once the server is gone."""
     asked, ask = os.pipe()
     alive, living = os.pipe()
@@ -117,7 +123,7 @@ def _next_copy(listener: socket.socket, model: _Model | None) -> bool:
     if not copy:
         os.close(asked)
         os.close(living)
-        _wait_and_serve(listener, ask, alive, model)
+        _wait_and_serve(listener, ask, alive, greeting, model)
     os.close(ask)
     os.close(alive)
     ready, _, _ = select.select([0, asked], [], [])
@@ -129,7 +135,9 @@ def _next_copy(listener: socket.socket, model: _Model | None) -> bool:
     return going_on
 
 
-def _wait_and_serve(listener: socket.socket, ask: int, alive: int, model: _Model | None) -> NoReturn:
+def _wait_and_serve(
+    listener: socket.socket, ask: int, alive: int, greeting: bytes, model: _Model | None
+) -> NoReturn:
     """A copy's life: it ends with the command, or with the process that it is a copy of."""
     try:
         ready, _, _ = select.select([listener.fileno(), alive], [], [])
@@ -139,19 +147,22 @@ def _wait_and_serve(listener: socket.socket, ask: int, alive: int, model: _Model
             listener.close()
             os.close(ask)
             os.close(alive)
-            _serve(there, model)
+            _serve(there, greeting, model)
     finally:
         os._exit(0)
 
 
-def _serve(there: socket.socket, model: _Model | None) -> None:
+def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> None:
     there.settimeout(_REQUEST_SECONDS)
     if not private_socket.is_same_user(there):
         return
-    there.sendall(private_socket.stamp().encode("utf-8", "replace") + b"\n")
+    there.sendall(greeting)
     texts, streams = _received(there)
+    _become(texts, streams, there)
+    there.sendall(READY)
+    if heard(there, len(GO), _REQUEST_SECONDS) != GO:
+        return  # it does the work itself
     there.settimeout(None)
-    _become(texts, streams)
     threading.Thread(target=_obey, args=(there,), daemon=True).start()
     try:
         status = query.status(model and model.unchanged())
@@ -164,18 +175,49 @@ def _received(there: socket.socket) -> tuple[list[str], list[int]]:
     """(the texts of a request, its streams). Raises OSError or ValueError for what is none."""
     import socket
 
-    data, streams, _, _ = socket.recv_fds(there, 65_536, _STREAM_COUNT)
-    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
-        if not (piece := there.recv(65_536)):
-            raise ValueError("the request ends early")
-        data += piece
-    if len(streams) != _STREAM_COUNT:
-        raise ValueError("the request comes without its streams")
-    return [os.fsdecode(text) for text in data[4:].split(b"\0")], streams
+    data, streams, _, _ = socket.recv_fds(there, 4, _STREAM_COUNT)
+    size = int.from_bytes(data, "big")
+    if len(data) < 4 or size > MOST_BYTES or len(streams) != _STREAM_COUNT:
+        raise ValueError("no request with its streams")
+    body = heard(there, size, _REQUEST_SECONDS)
+    if len(body) < size:
+        raise ValueError("the request ends early")
+    return [os.fsdecode(text) for text in body.split(b"\0")], streams
 
 
-def _become(texts: list[str], streams: list[int]) -> None:
-    """Takes over folder, streams, arguments and environment of the process that sent them."""
+class _Stream(io.FileIO):
+    """A stream of the sender's, who is told before it is used first: from then on nobody else can answer."""
+
+    def __init__(self, number: int, mode: str, use: Callable[[], None]) -> None:
+        super().__init__(number, mode, closefd=False)
+        self._use = use
+
+    def write(self, data: ReadableBuffer) -> int:
+        self._use()
+        return super().write(data)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        self._use()
+        return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        self._use()
+        return super().readall()
+
+
+def _become(texts: list[str], streams: list[int], there: socket.socket) -> None:
+    """Takes over folder, streams, arguments and environment of the process that sent them, over `there`.
+
+    Raises OSError and ValueError.
+    """
+    used = False
+
+    def use() -> None:
+        nonlocal used
+        if not used:
+            used = True
+            there.sendall(USED)
+
     folder, *encodings, count = texts[: 2 + _STREAM_COUNT]
     arguments, environment = texts[2 + _STREAM_COUNT :][: int(count)], texts[2 + _STREAM_COUNT + int(count) :]
     for number, stream in enumerate(streams):
@@ -187,9 +229,10 @@ def _become(texts: list[str], streams: list[int]) -> None:
     time.tzset()
     sys.argv[1:] = arguments
     for number, (name, encoding) in enumerate(zip(("stdin", "stdout", "stderr"), encodings, strict=True)):
-        opened = open(number, "w" if number else "r", encoding=encoding, closefd=False)  # noqa: SIM115
-        setattr(sys, name, opened)
-    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        raw = _Stream(number, "w" if number else "r", use)
+        buffer = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+        is_line_buffered = name == "stderr" or raw.isatty()
+        setattr(sys, name, io.TextIOWrapper(buffer, encoding, line_buffering=is_line_buffered))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from modstar_lsp import private_socket
+from modstar_lsp.cli.handover import GO, READY, USED
 from tests.cli.conftest import FILES, REPOSITORY, TIMEOUT, Answer, Shell, make_shell, write_files
 from tests.cli.terminals import on_terminal
 
@@ -224,14 +227,28 @@ def test_of_two_servers_the_second_keeps_one_when_the_first_has_ended(short: Pat
 
 
 class Impostor:
-    """A process of the same user that listens where a resident would, greets, and notes what it is sent."""
+    """A process of the same user that listens where a resident would, greets, and notes what it is sent.
 
-    def __init__(self, path: Path, greeting: bytes, mode: int = 0o600) -> None:
+    then: what it says when it was sent something, and again when it was told to begin; None: it says nothing
+    any more, and stays.  pause: seconds before each byte of the greeting.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        greeting: bytes,
+        mode: int = 0o600,
+        then: Sequence[bytes | None] = (),
+        pause: float = 0.0,
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
         self.heard = b""
         self.asked = 0
         self._greeting = greeting
+        self._then = then
+        self._pause = pause
+        self._open: list[socket.socket] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(path))
         path.chmod(mode)
@@ -245,11 +262,26 @@ class Impostor:
             except OSError:
                 return
             self.asked += 1
-            with there:
-                there.sendall(self._greeting)
-                there.settimeout(5)
-                with suppress(OSError):
-                    self.heard += there.recv(65_536)
+            self._open.append(there)
+            there.settimeout(TIMEOUT)
+            with suppress(OSError):
+                if self._answer(there):
+                    there.close()
+
+    def _answer(self, there: socket.socket) -> bool:
+        """Whether the other is to be left alone."""
+        for position in range(len(self._greeting)) if self._pause else ():
+            time.sleep(self._pause)
+            there.sendall(self._greeting[position : position + 1])
+        if not self._pause:
+            there.sendall(self._greeting)
+        self.heard += there.recv(65_536)
+        for said in self._then:
+            if said is None:
+                return False
+            there.sendall(said)
+            self.heard += there.recv(65_536)
+        return True
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)  # or the thread that accepts keeps it open
@@ -286,28 +318,169 @@ def test_a_socket_that_others_may_use_or_replace_is_not_even_connected_to(alone:
         impostor.close()
 
 
-@pytest.mark.parametrize("kind", ["stale", "file", "link"])
-def test_what_is_left_or_no_socket_is_passed_by(alone: Shell, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["stale", "file", "link", "link to one", "folder", "full folder", "foreign"])
+def test_what_is_left_or_no_socket_is_passed_by(alone: Shell, tmp_path: Path, kind: str) -> None:
     path = address(alone)
-    Impostor(path, GREETING).close()
-    if kind != "stale":
-        path.unlink()
-        if kind == "file":
-            path.write_text("x")
-        else:
-            path.symlink_to("/dev/null")
-    assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+    if kind == "foreign" and os.geteuid() != 0:
+        pytest.skip("only root can give a socket away")
+    there = tmp_path / "s" if kind == "link to one" else path
+    impostor = Impostor(there, GREETING)
+    if kind not in ("link to one", "foreign"):
+        impostor.close()
+    if kind not in ("stale", "foreign"):
+        path.unlink(missing_ok=True)
+    if kind == "file":
+        path.write_text("x")
+    elif kind.startswith("link"):
+        path.symlink_to(there if kind == "link to one" else "/dev/null")
+    elif kind.endswith("folder"):
+        path.mkdir()
+        write_files(path, {"x": "x"} if kind == "full folder" else {})
+    elif kind == "foreign":
+        os.chown(path, 65_534, 65_534)
+    try:
+        assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+        assert impostor.asked == 0
+    finally:
+        if kind.endswith("folder"):
+            shutil.rmtree(path)
+        if kind in ("link to one", "foreign"):
+            impostor.close()
 
 
-def test_one_that_dies_in_the_middle_is_an_error_of_one_line(alone: Shell) -> None:
-    impostor = Impostor(address(alone), GREETING)
+def test_one_that_takes_its_time_for_every_byte_is_not_waited_for(alone: Shell) -> None:
+    impostor = Impostor(address(alone), GREETING, pause=0.1)
+    try:
+        assert alone.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+        assert (impostor.asked, impostor.heard) == (1, b"")
+    finally:
+        impostor.close()
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        (),
+        (None,),
+        (b"\x00",),
+        (b"\x02" * 1_000,),
+        (b"src/lies.py:1\n", None),
+        (READY,),
+        (READY, b"\x07"),
+        (READY, b"\xff" * 1_000_000),
+        (READY, GO),
+    ],
+    ids=[
+        "ends", "is silent", "is of an older version", "is of an older version and long", "talks",
+        "ends when told to begin", "says an odd status", "says much", "says what we say",
+    ],
+)  # fmt: skip
+def test_one_that_does_not_begin_leaves_the_answer_to_the_command(
+    alone: Shell, then: tuple[bytes | None, ...]
+) -> None:
+    impostor = Impostor(address(alone), GREETING, then=then)
     try:
         answer = alone.query("parse_json")
         assert impostor.heard
-        assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
-        assert "ask again" in answer.err
+        assert (answer.status, answer.places[0], answer.err) == (0, "src/shop/jsonio.py:6", "")
+        assert answer.out.count("src/shop/jsonio.py:6 ") == 1
     finally:
         impostor.close()
+
+
+def test_one_that_dies_in_the_middle_of_an_answer_is_an_error_of_one_line(alone: Shell) -> None:
+    impostor = Impostor(address(alone), GREETING, then=(READY, USED))
+    try:
+        with alone.start("query", "parse_json") as process:
+            until(lambda: impostor.heard.endswith(GO))
+            for there in impostor._open:
+                there.shutdown(socket.SHUT_RDWR)
+            out, err = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, out, err.count(b"\n")) == (2, b"", 1)
+        assert b"ask again" in err
+    finally:
+        impostor.close()
+
+
+def test_a_copy_that_is_killed_in_the_middle_is_an_error_of_one_line(short: Path) -> None:
+    shell = make_shop(short / "killed")
+    with server(shell):
+        until(address(shell).exists)
+        with shell.start("query", "--similar", "-", program=HELPLESS, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            process.stdin.write(b"x")
+            process.stdin.flush()
+            until(lambda: is_read(process.stdin))
+            os.kill(holder(os.fstat(process.stdin.fileno()).st_ino, process.pid), signal.SIGKILL)
+            out, err = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, out, err.count(b"\n")) == (2, b"", 1)
+        assert b"ask again" in err
+        assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+
+
+def is_read(pipe: IO[bytes] | None) -> bool:
+    """Whether somebody has taken what was written into a pipe."""
+    import fcntl
+    import termios
+
+    assert pipe is not None
+    return not any(fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)))
+
+
+def holder(pipe: int, *others: int) -> int:
+    """The number of the process whose input is this pipe."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "fd/0").stat().st_ino == pipe and int(folder.name) not in others:
+                found.append(int(folder.name))
+    (one,) = found
+    return one
+
+
+def test_who_asks_nonsense_or_nothing_keeps_nobody_from_an_answer(served: Shell) -> None:
+    def connected() -> socket.socket:
+        there = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        there.settimeout(TIMEOUT)
+        there.connect(str(address(served)))
+        assert there.recv(65_536) == GREETING
+        return there
+
+    open_still = [connected() for _ in range(3)]
+    nonsense = [
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+        b"\0\0",
+        b"\0\0\0\x05a\0b",
+        b"\0\0\0\x05a\0b\0c",
+        b"GET / HTTP/1.1\r\n\r\n",
+        os.urandom(100_000),
+    ]
+    for streams in ([], [0], [0, 1, 2]):
+        for request in nonsense:
+            with connected() as there, suppress(OSError):
+                socket.send_fds(there, [request], streams)
+                there.shutdown(socket.SHUT_WR)
+                assert there.recv(65_536) == b"", "it is not ready for this"
+    assert served.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+    for there in open_still:
+        there.close()
+
+
+def test_more_at_once_than_wait_in_line_are_all_answered(served: Shell) -> None:
+    idle = []
+    for _ in range(100):  # more than the system keeps for who listens
+        there = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        there.setblocking(False)
+        with suppress(BlockingIOError):
+            there.connect(str(address(served)))
+        idle.append(there)
+    running = [served.start("query", "parse_json") for _ in range(8)]
+    for process in running:
+        out, err = process.communicate(timeout=TIMEOUT)
+        assert (out.split(b" ")[0], err) == (b"src/shop/jsonio.py:6", b"")
+    for there in idle:
+        there.close()
 
 
 def test_indexes_in_another_folder_are_not_asked_there(served: Shell, tmp_path: Path) -> None:
