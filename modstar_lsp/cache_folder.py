@@ -32,7 +32,7 @@ def user_cache() -> str:
     if os.path.isabs(configured) and sys.platform not in ("win32", "darwin"):
         return os.path.join(configured, "modstar")
     home = os.path.expanduser("~")
-    if home == "~":
+    if not os.path.isabs(home) or (os.environ.get("HOME") == "" and sys.platform != "win32"):
         raise StoreError("no home folder is known: set HOME, or name a folder with --index-dir")
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 # What the system has too little of, and what to do about it.
 _SHORT_OF = {
@@ -47,7 +48,24 @@ class ProviderError(ModstarError):
 
 def reason(error: OSError) -> str:
     """Why the system refused something, and what to do where that is known."""
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_nowhere():
+        return "the folder that this runs in was deleted: go to one that there is"
     return shortage(error) or error.strerror or str(error)
+
+
+def told_of(error: OSError) -> str:
+    """`reason`, and of which file where that is known."""
+    named = isinstance(error.filename, str | bytes) and not shortage(error)
+    return f"{reason(error)}: {os.fsdecode(error.filename)}" if named else reason(error)
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder is gone."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def shortage(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -15,6 +16,8 @@ FOLDER_MODE = 0o700
 def make_private_folder(folder: Path) -> None:
     """Makes `folder` and those above it that are missing, for this user alone. Raises OSError."""
     if not folder.parent.is_dir():
+        if folder.parent.exists():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder.parent} is no folder")
         make_private_folder(folder.parent)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 

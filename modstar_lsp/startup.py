@@ -79,6 +79,27 @@ def require_room() -> None:
         ) from None
 
 
+def hold_streams() -> None:
+    """Puts nothing where a standard stream is closed.
+
+    The next file that is opened would get its number, and what a library prints, or a child, would get there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+
+
+def require_streams() -> None:
+    """For who serves on standard input and output: raises ModstarError when they are closed."""
+    hold_streams()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stdin is None or sys.stdout is None:
+        raise ModstarError("standard input or output is closed: it serves there; start it from a client")
+
+
 def spare_garbage() -> None:
     """Looks for cyclic garbage less often. The earlier in a process, the more it saves."""
     gc.set_threshold(_GARBAGE_THRESHOLD, 50, 100)

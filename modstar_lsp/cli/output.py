@@ -48,8 +48,11 @@ class Layout(NamedTuple):
 
 def shown_path(root: Path, path: str) -> str:
     """A path of the workspace as the user would type it here: relative within the project, else absolute."""
-    here = Path.cwd()
     target = root / path
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        return str(target)
     if here == root or root in here.parents or here in root.parents:
         return os.path.relpath(target, here)
     return str(target)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from modstar_lsp.cli.terminal import clean
-from modstar_lsp.errors import ModstarError, shortage
-from modstar_lsp.startup import hasten_numpy, require_memory, spare_garbage
+from modstar_lsp.errors import ModstarError, shortage, told_of
+from modstar_lsp.startup import hasten_numpy, hold_streams, require_memory, spare_garbage
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 FOUND = 0
@@ -29,6 +29,7 @@ DEBUG_VARIABLE = "MODSTAR_DEBUG"
 def run(program: str, command: Callable[[], int]) -> int:
     """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
     keep_to_trusted_path()
+    hold_streams()
     spare_garbage()
     hasten_numpy()
     if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
@@ -38,7 +39,10 @@ def run(program: str, command: Callable[[], int]) -> int:
             stream.reconfigure(errors="replace")
     try:
         require_memory()
-        status = command()
+        try:
+            status = command()
+        except SystemExit as end:  # --help and --version
+            status = int(end.code or 0)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -72,8 +76,7 @@ def _message(error: Exception) -> str:
     if told := shortage(error):
         return told
     if isinstance(error, OSError):
-        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        return f"{error.strerror or error}{where}"
+        return told_of(error)
     return f"unexpected {type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)"
 
 

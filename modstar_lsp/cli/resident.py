@@ -164,10 +164,7 @@ def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> None:
         return  # it does the work itself
     there.settimeout(None)
     threading.Thread(target=_obey, args=(there,), daemon=True).start()
-    try:
-        status = query.status(model and model.unchanged())
-    except SystemExit as end:  # --help and --version
-        status = int(end.code or 0)
+    status = query.status(model and model.unchanged())
     there.sendall(bytes([flushed(status)]))
 
 

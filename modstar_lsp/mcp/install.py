@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from modstar_lsp.cache_folder import expanded
-from modstar_lsp.errors import ModstarError, reason
+from modstar_lsp.errors import ModstarError, reason, told_of
 from modstar_lsp.files.opening import NotRegularError, read_regular
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
@@ -214,7 +214,7 @@ def main() -> NoReturn:
     except ModstarError as error:
         _fail(verb, str(error))
     except OSError as error:
-        _fail(verb, f"{error.filename}: {error.strerror or error}")
+        _fail(verb, told_of(error))
     sys.exit(0)
 
 

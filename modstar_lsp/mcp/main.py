@@ -14,11 +14,11 @@ from modstar_lsp import __version__
 from modstar_lsp.background.child import Launch
 from modstar_lsp.background.residency import Residency
 from modstar_lsp.cache_folder import expanded
-from modstar_lsp.errors import ModstarError, WorkspaceError
+from modstar_lsp.errors import ModstarError, WorkspaceError, told_of
 from modstar_lsp.mcp.folders import Folders
 from modstar_lsp.mcp.rpc import INVALID_PARAMS, INVALID_REQUEST, Call, Connection, Message, Methods, RpcError
 from modstar_lsp.mcp.tools import INSTRUCTIONS, READING_SECONDS, Tools
-from modstar_lsp.startup import hasten_numpy, require_memory
+from modstar_lsp.startup import hasten_numpy, require_memory, require_streams
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def main() -> NoReturn:
     keep_to_trusted_path()
     hasten_numpy()
     try:
+        require_streams()
         require_memory()
         arguments = _arguments(sys.argv[1:])
         folders = Folders(arguments.roots or _projects_here(arguments.launch), arguments.launch)
@@ -132,7 +133,8 @@ def main() -> NoReturn:
 
         web = None if arguments.port is None else _listening(arguments.port, methods)
     except (ModstarError, OSError) as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        told = told_of(error) if isinstance(error, OSError) else str(error)
+        print(f"{PROGRAM}: {' '.join(told.split())}", file=sys.stderr)
         sys.exit(2)
 
     def leave(status: int) -> NoReturn:

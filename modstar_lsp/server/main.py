@@ -19,7 +19,7 @@ from modstar_lsp.background.stuck import end_when_stuck
 from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.installation import packages_missing
-from modstar_lsp.startup import hasten_numpy, require_memory
+from modstar_lsp.startup import hasten_numpy, require_memory, require_streams
 from modstar_lsp.trusted_path import keep_to_trusted_path
 
 PROGRAM = "modstar-lsp"
@@ -35,6 +35,7 @@ def main() -> NoReturn:
     keep_to_trusted_path()
     arguments = make_parser().parse_args()
     try:
+        require_streams()
         require_memory()
     except ModstarError as error:
         _fail(str(error))

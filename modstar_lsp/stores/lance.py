@@ -7,6 +7,8 @@ and, where there are many, by its scalar-quantised HNSW index.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -72,6 +74,8 @@ class LanceStore:
     def __init__(self, url: str, place: str, *, write: bool = False) -> None:
         """place: as LanceDB knows it.  write: it is to be filled."""
         self.url = url
+        # Python takes another where this one is not there, LanceDB fails when it makes an index.
+        os.environ["TMPDIR"] = tempfile.gettempdir()
         session = lancedb.Session(*_CACHES) if write else None
         self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN, session=session)
         self._tables: dict[str, Any] = {}
