@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from modstar_lsp.stores.qdrant import INDEXED, MEANING, NOT, WORDS, Condition, P
 # Of so many times as many as asked for, found by int8, the floats decide.
 _EDGE_OVERSAMPLING = 2.0
 _EDGE_PAGE = 1_000
+# Bytes: a log of 32 MB for each of three collections, as much again, and the portion that is written.
+_LEAST_FREE = 256_000_000
 # How it says that its log is locked.
 _IN_USE = "WouldBlock"
 
@@ -30,6 +33,7 @@ class EdgePoints:
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """See `Points`."""
+        self._require_room()
         made = [edge.Point(point.id, _vectors(point), point.payload) for point in points]
         shard = self._shard(collection)
         shard.update(edge.UpdateOperation.upsert_points(made))
@@ -90,8 +94,22 @@ class EdgePoints:
             shard.close()
         self._shards.clear()
 
+    def _require_room(self) -> None:
+        """Raises StoreError on a disk that is nearly full.
+
+        The core writes into mapped files, and would end this process without a word (SIGBUS).
+        """
+        there = next(folder for folder in (self._folder, *self._folder.parents) if folder.is_dir())
+        free = shutil.disk_usage(there).free
+        if free < _LEAST_FREE:
+            raise StoreError(
+                f"the disk of the store qdrant:{self._folder} is nearly full ({free // 1_000_000} MB are "
+                f"left): make room for {_LEAST_FREE // 1_000_000} MB; what it holds is kept"
+            )
+
     def _shard(self, collection: str) -> Any:
         if collection not in self._shards:
+            self._require_room()
             folder = self._folder / collection
             if folder.is_dir():
                 self._shards[collection] = _loaded(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, Protocol
@@ -12,6 +13,10 @@ from modstar_lsp.index.vectors.quantised import Floats
 #: The label of repositories that everybody may see.
 EVERYONE = "everyone"
 Kind = Literal["chunks", "files"]
+
+
+# Where in an engine's own sources it failed.
+_OF_ITS_SOURCES = r",? \S+\.rs(:\d+)*"
 
 
 class Entry(NamedTuple):
@@ -156,7 +161,7 @@ def one_line(url: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise  # a panic in Rust code is no Exception to Python
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = re.sub(_OF_ITS_SOURCES, "", " ".join(str(error).split()))[:200] or type(error).__name__
         raise StoreError(
             f"the store {url} failed ({said}): what it holds is kept; try again when it works"
         ) from error

@@ -236,3 +236,18 @@ def test_a_folder_of_qdrants_that_is_in_use_is_told_so(shell: Shell, tmp_path: P
         assert first.stdout is not None and first.stdout.readline() == b"filling\n"
         one_line(shell.query("parse_json", "--store", url), 2, "another program is using", "try again")
         first.kill()
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_qdrants_core_dies_of_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    pytest.importorskip("qdrant_edge")
+    url = f"qdrant:{tmp_path / 'store'}"
+    full = "import shutil\nshutil.disk_usage = lambda folder: shutil._ntuple_diskusage(9e9, 9e9, 5_000_000)"
+    one_line(shell.index("--store", url, program=full), 2, "nearly full (5 MB are left)", str(tmp_path))
+
+
+@posix
+def test_lancedb_works_where_the_folder_for_temporary_files_is_missing(shell: Shell, tmp_path: Path) -> None:
+    done = shell.index("--store", f"lance:{tmp_path / 'store'}", env={"TMPDIR": str(tmp_path / "none")})
+    assert (done.status, done.err) == (0, "")

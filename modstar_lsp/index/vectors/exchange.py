@@ -35,6 +35,8 @@ from modstar_lsp.index.vectors.quantised import BLOCK, Quantised
 EXCHANGE_FORMAT = 1
 _FORMAT = "modstar vectors"  # its key in the first line
 _MAX_HEADER = 4096
+# Nobody has as many: 280 TB.
+_MOST_VECTORS = 1 << 40
 _SHA = sha256().digest_size
 # Records at a time, so that memory stays small whatever the file's size.
 _RECORDS = 8192
@@ -155,7 +157,7 @@ class VectorFile:
         if header.get("bundle") != bundle_digest or header.get("dimension") != dimension:
             raise self.refused("was made with another model: its vectors mean nothing to this one")
         count = header.get("vectors")
-        if type(count) is not int or count < 0:
+        if type(count) is not int or not 0 <= count < _MOST_VECTORS:
             raise self.refused("is damaged: it does not say how many vectors it holds")
 
     def records(self) -> Iterator[Records]:
