@@ -200,6 +200,11 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
         max_file_bytes=arguments.max_file_bytes,
         quiet=arguments.quiet,
     )
+    if not report.complete:  # of half an index nothing is taken, embedded, exported or told
+        complain(
+            PROGRAM, f"another program is indexing {workspace.root} right now: try again when it is done"
+        )
+        return False
     adoption = None if shared is None else sharing.take_over(workspace, shared, quiet=arguments.quiet)
     if arguments.exit:
         indexing.deepen_index(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
@@ -210,11 +215,7 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
     _tell_report(workspace, report, time.monotonic() - begin, arguments, adoption, exported)
     if not arguments.quiet and (advice := indexing.graph_advice(report.chunks)):
         complain(PROGRAM, advice)
-    if not report.complete:
-        complain(
-            PROGRAM, f"another program is indexing {workspace.root} right now: try again when it is done"
-        )
-    return report.complete
+    return True
 
 
 def _tell_report(

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import FILES, Answer, Shell, make_shell, write_files
+from tests.cli.conftest import FILES, TIMEOUT, Answer, Shell, make_shell, write_files
 from tests.cli.test_bad_input import one_line, posix
 
 EXIT = "4"
@@ -194,3 +195,71 @@ def test_a_file_is_written_through_a_link_and_nothing_else_is_replaced(
     (tmp_path / "link").symlink_to("target")
     assert shell.index("--export", str(tmp_path / "link")).status == 0
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").stat().st_size > 1_000
+
+
+# Waits where what was read would be written, until it may go on; the writer lock is held.
+HELD = """
+import os
+from modstar_lsp.index.writing.writer import Writer
+real = Writer.commit
+def commit(self, **options):
+    print("writing", flush=True); os.read(0, 1)
+    real(self, **options)
+Writer.commit = commit
+"""
+# Nobody waits in a test.
+IMPATIENT = """
+import modstar_lsp.index.index as index
+index.LOCK_WAIT = 0.0
+index.Index.refresh.__kwdefaults__["wait"] = 0.0
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    "options", [[], ["--json"], ["--export"], ["--import"], ["--exit", EXIT]], ids=" ".join
+)
+def test_beside_one_that_writes_the_index_nothing_is_done_and_nothing_is_lost(
+    shell: Shell, exported: Path, tmp_path: Path, options: list[str]
+) -> None:
+    files = {"--export": tmp_path / "half.vectors", "--import": exported}
+    if options and options[0] in files:
+        options = [options[0], str(files[options[0]])]
+    with shell.start("index", program=HELD, stdin=subprocess.PIPE) as first:
+        assert first.stdin is not None and first.stdout is not None
+        assert first.stdout.readline() == b"writing\n"
+        second = shell.index(*options, program=IMPATIENT)
+        one_line(second, 2, "another program is indexing", str(shell.cwd), "try again")
+        assert second.out == "" and not files["--export"].exists()
+        first.stdin.write(b"." * 10)
+        first.stdin.flush()
+        out, err = first.communicate(timeout=TIMEOUT)
+    assert (first.returncode, err) == (0, b""), out
+    assert "up to date" in shell.index().out
+    assert shell.query("parse_json").places[0] == "src/shop/jsonio.py:6"
+
+
+@posix
+def test_an_import_beside_one_that_writes_takes_nothing_and_says_so(shell: Shell, exported: Path) -> None:
+    """The files are known already, and a server indexes again."""
+    assert shell.index().status == 0
+    lock = (
+        "import fcntl, glob, os\n"
+        "held = open(glob.glob(os.environ['XDG_CACHE_HOME'] + '/modstar/*/writer.lock')[0], 'w')\n"
+        "fcntl.flock(held, fcntl.LOCK_EX)\n"
+    )
+    told = shell.index("--import", str(exported), program=lock + IMPATIENT)
+    one_line(told, 2, "is being written: try again")
+    assert set(depths(shell)) == {"0"}
+    assert shell.index("--import", str(exported)).status == 0
+    assert set(depths(shell)) == {EXIT}
+
+
+@pytest.mark.parametrize("count", [10**18, 10**3000])
+def test_an_absurd_number_of_vectors_is_no_number(
+    shell: Shell, exported: Path, tmp_path: Path, count: int
+) -> None:
+    line, _, rest = exported.read_bytes().partition(b"\n")
+    header = json.loads(line)
+    (tmp_path / "absurd").write_bytes(json.dumps({**header, "vectors": count}).encode() + b"\n" + rest)
+    one_line(shell.index("--import", str(tmp_path / "absurd")), 2, "does not say how many")
