@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -236,6 +237,22 @@ class Workspace:
         self._remember_model()
         self.left_out = summed_up(entry.reason for entry in report.skipped)
         return report
+
+    def is_changed(self, paths: Iterable[str]) -> bool:
+        """Whether one of these files is gone, or another one, since the last refresh; False without any."""
+        if self._walked is None:
+            return False
+        files = self._walked[1].files
+        for path in paths:
+            at = bisect_left(files, (path,))
+            try:
+                status = (self.root / path).lstat()
+            except OSError:
+                return True
+            stat = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if at < len(files) and files[at].path == path and files[at][1:] != stat:
+                return True
+        return False
 
     def _remember_model(self) -> None:
         """Notes that the files of exit 0 are sound, so that the next process need not check them again."""
