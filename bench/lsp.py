@@ -113,6 +113,11 @@ class Client:
             self._process.wait()
         return time.perf_counter() - begin
 
+    @property
+    def pid(self) -> int:
+        """Of the server."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float | None:
         """Processor time that the server, without its indexing process, has used; None where nobody tells."""
         try:
