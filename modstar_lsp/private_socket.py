@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IS_AVAILABLE = sys.platform == "linux"
 
 # Of what is said there. Sources in a clone may change under a server that runs.
-_PROTOCOL = 2
+_SPOKEN_VERSION = 2
 # The folder of the sockets, in that of the indexes.
 _FOLDER = "resident"
 # What the system allows for a path, with the end of the string, and what `listen` adds while it makes one.
@@ -40,7 +40,7 @@ def stamp() -> str:
     """
     package = os.path.dirname(os.path.abspath(__file__))
     found = os.stat(f"{package}/__init__.py")
-    parts = (_PROTOCOL, __version__, package, found.st_ino, found.st_mtime_ns, sys.prefix, sys.version)
+    parts = (_SPOKEN_VERSION, __version__, package, found.st_ino, found.st_mtime_ns, sys.prefix, sys.version)
     return " ".join(map(str, parts)).replace("\n", " ")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 READY, GO, USED = b"\xfc", b"\xfd", b"\xfe"
 #: Of a request.
-MOST_BYTES = 1_000_000
+MOST_REQUESTED = 1_000_000
 # A resident that is well says who it is at once, and soon afterwards that it is ready.
 _GREETING_SECONDS = 0.25
 _READY_SECONDS = 1.0
@@ -103,7 +103,7 @@ def _is_known(there: socket.socket) -> bool:
 def _begins(there: socket.socket, arguments: list[str]) -> bool:
     """Whether the resident has taken everything over and may begin. Before it is told to it does nothing."""
     request = _request(arguments)
-    if len(request) > MOST_BYTES:
+    if len(request) > MOST_REQUESTED:
         return False
     _send(there, request)
     if heard(there, len(READY), _READY_SECONDS) != READY:

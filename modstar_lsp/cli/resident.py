@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from modstar_lsp import private_socket
 from modstar_lsp.cli import query
-from modstar_lsp.cli.handover import GO, MOST_BYTES, READY, USED, heard
+from modstar_lsp.cli.handover import GO, MOST_REQUESTED, READY, USED, heard
 from modstar_lsp.cli.process import flushed
 from modstar_lsp.startup import hasten_numpy, spare_garbage
 
@@ -174,7 +174,7 @@ def _received(there: socket.socket) -> tuple[list[str], list[int]]:
 
     data, streams, _, _ = socket.recv_fds(there, 4, _STREAM_COUNT)
     size = int.from_bytes(data, "big")
-    if len(data) < 4 or size > MOST_BYTES or len(streams) != _STREAM_COUNT:
+    if len(data) < 4 or size > MOST_REQUESTED or len(streams) != _STREAM_COUNT:
         raise ValueError("no request with its streams")
     body = heard(there, size, _REQUEST_SECONDS)
     if len(body) < size:
