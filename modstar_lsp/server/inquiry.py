@@ -248,10 +248,10 @@ def _message(
     if not hits:
         parts = parts or ["no good match"]
         if closest is not None:
-            parts[0] = "no good match; the closest is shown"
+            parts[0] = "no good match, the closest is shown"
         if meant:
             parts.append(f"did you mean {meant}?")
-        parts += [f"left out {summary}" for summary in left_out]
+        parts += [f"not searched: {summary.partition(': ')[2]}" for summary in left_out]
     if known.state in ("starting", "indexing", "paused") and known.share < 1:
         word = "paused" if known.state == "paused" else "indexing"
         parts.append(f"{word}: {known.share:.0%} known")

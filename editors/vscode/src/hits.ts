@@ -26,8 +26,16 @@ export function icon(hit: Hit): string {
 
 /** What the hit itself is called: "send" of "HTTPAdapter.send", and of a heading that has dots in it all of it. */
 export function name(hit: Hit): string {
-  const own = lastPart(hit) || file(hit);
-  return own.length <= NAME_LENGTH ? own : `${own.slice(0, NAME_LENGTH - 1).trimEnd()}…`;
+  return short(lastPart(hit) || file(hit));
+}
+
+/** The same below the file's name, which is said already: of a piece without a name the line where it begins. */
+export function nameInFile(hit: Hit): string {
+  return short(lastPart(hit)) || `line ${String(hit.selectionRange.start.line + 1)}`;
+}
+
+function short(text: string): string {
+  return text.length <= NAME_LENGTH ? text : `${text.slice(0, NAME_LENGTH - 1).trimEnd()}…`;
 }
 
 /** "HTTPAdapter" of "HTTPAdapter.send"; "" outside of everything. */
@@ -71,6 +79,20 @@ export function folder(hit: Hit): string {
 
 export function score(hit: Hit): string {
   return hit.score.toFixed(2);
+}
+
+/** Whether two hits, of different answers say, are the same piece of code. */
+export function sameCode(one: Hit, other: Hit | undefined): boolean {
+  return other?.uri === one.uri && other.range.start.line === one.range.start.line;
+}
+
+/**
+ * A better list in place of one that is being read: down to `at`, where the reader is, each row keeps its place; what
+ * is left of the better list comes below, in its order.
+ */
+export function keepingPlaces(shown: readonly Hit[], at: number, better: readonly Hit[]): Hit[] {
+  const kept = shown.slice(0, at + 1).map((hit) => better.find((one) => sameCode(one, hit)) ?? hit);
+  return [...kept, ...better.filter((hit) => !kept.includes(hit))];
 }
 
 export interface Line {

@@ -1,7 +1,22 @@
 // The results view: the last list, best first, until another replaces it; also after a reload of the window.
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { folder, incomplete, type Line, LIKELY, name, open, place, score, tellingLines, toRange, uri } from './hits';
+import {
+  folder,
+  incomplete,
+  keepingPlaces,
+  type Line,
+  LIKELY,
+  name,
+  nameInFile,
+  open,
+  place,
+  sameCode,
+  score,
+  tellingLines,
+  toRange,
+  uri,
+} from './hits';
 import { type Hit, type SearchResult, SimilarRequest, type SimilarParams } from './protocol';
 import { NotRunning, type Server } from './server';
 import { asked, marks, type Span } from './words';
@@ -12,6 +27,7 @@ const KEY = 'modstar.results';
 const LINES = 3;
 /** Characters of a line before its first marked word: what a view of 250 pixels still shows. */
 const LEAD = 16;
+const WORD_START = /(?<![\p{L}\p{N}_])[\p{L}\p{N}_]/gu;
 /** More files than this are not opened at once without asking. */
 const OPENED_UNASKED = 10;
 
@@ -30,6 +46,8 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
   private kept: { question: Question; answer: Answer } | undefined;
   private words: ReadonlySet<string> = new Set();
   private current = -1;
+  /** Counts the questions: what is folded in the list of one says nothing of the next one's. */
+  private questions = 0;
   private asking: vscode.CancellationTokenSource | undefined;
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
@@ -55,12 +73,14 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
   dismiss(hit: Hit): void {
     if (this.kept === undefined) return;
     const { question, answer } = this.kept;
-    this.keep({ question, answer: { ...answer, hits: answer.hits.filter((other) => other !== hit) } });
+    const hits = answer.hits.filter((other) => other !== hit);
+    if (hit !== answer.closest) this.keep({ question, answer: { ...answer, hits } });
+    else this.keep({ question, answer: { hits, coverage: answer.coverage } }); // the message says that it is shown
   }
 
   /** Opens each result's file, to stay, with the best result of each in sight. */
   async openAll(): Promise<void> {
-    const hits = this.kept?.answer.hits ?? [];
+    const hits = this.hits();
     const best = hits.filter((hit, i) => hits.findIndex((other) => other.uri === hit.uri) === i);
     const all = `Open ${String(best.length)} Files`;
     if (best.length > OPENED_UNASKED) {
@@ -71,10 +91,10 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
   }
 
   /** Shows the view with its first result selected, without opening it. */
-  async reveal(): Promise<void> {
-    const first = this.kept?.answer.hits[0];
-    if (first === undefined) await vscode.commands.executeCommand(`${VIEW}.focus`);
-    else await this.view.reveal(first, { select: true, focus: true });
+  async reveal(focus = true): Promise<void> {
+    const [first] = this.hits();
+    if (first !== undefined) await this.view.reveal(first, { select: true, focus });
+    else if (focus) await vscode.commands.executeCommand(`${VIEW}.focus`);
   }
 
   /** Asks, with progress on the view, and shows the answer; the view comes into sight at once. */
@@ -83,15 +103,20 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
     const source = new vscode.CancellationTokenSource();
     this.asking = source;
     await vscode.commands.executeCommand(`${VIEW}.focus`);
+    let lists = 0;
+    let drawn = Promise.resolve();
+    const show = (answer: Answer) => {
+      const first = lists++ === 0;
+      drawn = drawn.then(() => (this.asking === source ? this.draw(question, answer, first) : undefined));
+      return drawn;
+    };
     await vscode.window.withProgress({ location: { viewId: VIEW } }, async () => {
       try {
         const answer =
           question.kind === 'search'
-            ? await this.server.search({ query: question.query }, source.token, (better) => {
-                this.set(question, better);
-              })
+            ? await this.server.search({ query: question.query }, source.token, (better) => void show(better))
             : await this.server.request(SimilarRequest, question.params, source.token);
-        this.set(question, answer);
+        await show(answer);
       } catch (error) {
         if (error instanceof NotRunning || error instanceof vscode.CancellationError) return;
         this.view.message = error instanceof Error ? error.message : String(error);
@@ -99,8 +124,19 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
       } finally {
         source.dispose();
       }
-      await this.reveal();
     });
+  }
+
+  /** Draws the first list of an answer, or a better one in its place: under who has moved in it nothing moves. */
+  private async draw(question: Question, answer: Answer, first: boolean): Promise<void> {
+    const [row] = first ? [] : this.view.selection;
+    const at = row === undefined ? -1 : this.hits().findIndex((hit) => sameCode(hit, hitOf(row)));
+    if (row !== undefined && (at > 0 || isLine(row)) && answer.hits.length > 0) {
+      this.set(question, { ...answer, hits: keepingPlaces(this.hits(), at, answer.hits) });
+      return;
+    }
+    this.set(question, answer);
+    await this.reveal(first);
   }
 
   async refresh(): Promise<void> {
@@ -109,7 +145,7 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
 
   /** Opens the result that is so many steps from the current one; from the last it goes on at the first. */
   async step(by: 1 | -1): Promise<void> {
-    const hits = this.kept?.answer.hits ?? [];
+    const hits = this.hits();
     if (hits.length === 0) return;
     const from = this.current === -1 && by === -1 ? 0 : this.current;
     this.current = (from + by + hits.length) % hits.length;
@@ -122,7 +158,7 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
   /** Opens a result where it is named, or at one of its lines. */
   async openRow(row: Row, options: vscode.TextDocumentShowOptions = {}): Promise<void> {
     const hit = hitOf(row);
-    this.current = this.kept?.answer.hits.indexOf(hit) ?? -1;
+    this.current = this.hits().indexOf(hit);
     if (!isLine(row)) {
       await open(hit, options);
       return;
@@ -132,7 +168,7 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
   }
 
   getChildren(parent?: Row): Row[] {
-    if (parent === undefined) return this.kept?.answer.hits ?? [];
+    if (parent === undefined) return this.hits();
     if (isLine(parent)) return [];
     return tellingLines(parent, this.words, LINES).map((line) => ({ ...line, hit: parent }));
   }
@@ -143,6 +179,7 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
 
   getTreeItem(row: Row): vscode.TreeItem {
     const item = isLine(row) ? this.lineItem(row) : hitItem(row);
+    item.id = `${String(this.questions)} ${identity(row)}`;
     item.command = { command: 'modstar.results.open', title: 'Open', arguments: [row] };
     return item;
   }
@@ -161,7 +198,14 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
     return item;
   }
 
+  /** The rows: where nothing is good enough the closest. */
+  private hits(): Hit[] {
+    const { hits = [], closest } = this.kept?.answer ?? {};
+    return hits.length === 0 && closest !== undefined ? [closest] : hits;
+  }
+
   private keep(kept: { question: Question; answer: Answer } | undefined): void {
+    if (JSON.stringify(kept?.question) !== JSON.stringify(this.kept?.question)) this.questions++;
     this.kept = kept;
     this.current = -1;
     this.words = kept?.question.kind === 'search' ? asked(kept.question.query) : new Set();
@@ -191,7 +235,9 @@ export class Results implements vscode.TreeDataProvider<Row>, vscode.Disposable 
 function hitItem(hit: Hit): vscode.TreeItem {
   const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
   const item = new vscode.TreeItem(path.posix.basename(hit.path), hit.score < LIKELY ? Collapsed : Expanded);
-  item.description = [score(hit), folder(hit), hit.unsaved ? 'unsaved' : ''].filter((part) => part !== '').join(' · ');
+  // a narrow view cuts off the end: what tells most comes first
+  const parts = [`#${String(hit.rank)} ${nameInFile(hit)}`, score(hit), folder(hit), hit.unsaved ? 'unsaved' : ''];
+  item.description = parts.filter((part) => part !== '').join(' · ');
   item.iconPath = vscode.ThemeIcon.File;
   item.resourceUri = uri(hit).with({ fragment: String(toRange(hit.range).start.line + 1) });
   item.contextValue = 'hit';
@@ -200,10 +246,19 @@ function hitItem(hit: Hit): vscode.TreeItem {
   return item;
 }
 
-/** A line without its beginning where a narrow view would show nothing of what is marked. */
+/** A line without its beginning where a narrow view would show nothing of what is marked; what is left begins a word. */
 function fromFirstMark(text: string, first: Span | undefined): string {
   if (first === undefined || first[0] <= LEAD) return text;
-  return `…${text.slice(first[0] - LEAD).trimStart()}`;
+  const from = first[0] - LEAD;
+  const starts = [...text.matchAll(WORD_START)].map(({ index }) => index);
+  return `…${text.slice(starts.find((start) => start >= from && start <= first[0]) ?? from)}`;
+}
+
+/** The same for the same code of two answers to one question, so that they keep what is selected and folded. */
+function identity(row: Row): string {
+  const { uri: file, range, score: likely } = hitOf(row);
+  const parts = [file, JSON.stringify(range), likely < LIKELY ? 'less likely' : ''];
+  return [...parts, ...(isLine(row) ? [String(row.number)] : [])].join(' ');
 }
 
 function isLine(row: Row): row is LineOfHit {

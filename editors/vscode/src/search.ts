@@ -1,6 +1,6 @@
 // The live search: results as the sentence is typed, best first, each previewed as it is passed over.
 import * as vscode from 'vscode';
-import { gist, icon, incomplete, LIKELY, name, open, scope, score, shortPlace } from './hits';
+import { gist, icon, incomplete, keepingPlaces, LIKELY, name, open, sameCode, scope, score, shortPlace } from './hits';
 import { Preview } from './preview';
 import type { Coverage, Hit, SearchResult } from './protocol';
 import type { Results } from './results';
@@ -64,6 +64,11 @@ class Search {
   private asking: vscode.CancellationTokenSource | undefined;
   /** What the list answers, and whether in full: Enter must not open the answer to less than what was typed. */
   private answered: { query: string; complete: boolean; result: Shown } | undefined;
+  /** The hits of the list, from top to bottom. */
+  private shown: Hit[] = [];
+  /** Whether the user has moved in it; while VS Code draws a list what it says of the focus is not the user's doing. */
+  private moved = false;
+  private drawing = 0;
   private acceptWhenAnswered = false;
   private accepted = false;
   /** How far back among the recent questions the one in the input is: 0 for one that was typed. */
@@ -93,7 +98,9 @@ class Search {
       this.ask(value.trim(), DEBOUNCE_MS);
     });
     pick.onDidChangeActive(([item]) => {
-      if (item?.hit !== undefined) this.preview?.show(item.hit);
+      if (item?.hit === undefined) return;
+      if (this.drawing === 0) this.moved ||= this.shown.indexOf(item.hit) > 0;
+      this.preview?.show(item.hit);
     });
     pick.onDidAccept(() => {
       this.accept();
@@ -165,27 +172,44 @@ class Search {
   }
 
   private display(query: string, result: Shown, complete: boolean): void {
-    const sameQuestion = this.answered?.query === query;
+    if (this.answered?.query !== query) this.moved = false;
     this.answered = { query, complete, result };
-    const words = asked(query);
-    const toItem = (hit: Hit) => describe(hit, words);
-    const likely = result.hits.filter((hit) => hit.score >= LIKELY).map(toItem);
-    const others = result.hits.filter((hit) => hit.score < LIKELY).map(toItem);
-    const items = [...likely, ...(others.length > 0 ? [LESS_LIKELY] : []), ...others];
-    if (items.length === 0 && complete) {
-      items.push(note(incomplete(result.coverage) === undefined ? (result.message ?? 'No good match') : 'Nothing found'));
-      items.push(...wayOut(result.coverage));
-      if (result.closest !== undefined) items.push(toItem(result.closest));
-    }
     const focused = this.pick.activeItems[0]?.hit;
+    const at = this.shown.findIndex((hit) => sameCode(hit, focused));
+    // who has moved finds the row, and all above it, where they were; who has not is at the new first hit
+    const stays = this.moved && at !== -1 && result.hits.length > 0;
+    this.shown = stays ? keepingPlaces(this.shown, at, result.hits) : result.hits;
+    const words = asked(query);
+    const items: Item[] = this.shown.map((hit) => describe(hit, words));
+    const unlikely = 1 + this.shown.map((hit) => hit.score >= LIKELY).lastIndexOf(true);
+    if (unlikely < items.length) items.splice(unlikely, 0, LESS_LIKELY);
+    if (items.length === 0 && complete) {
+      items.push(...(incomplete(result.coverage) === undefined ? notes(result.message) : [note('Nothing found')]));
+      items.push(...wayOut(result.coverage));
+      if (result.closest !== undefined) items.push(describe(result.closest, words));
+    }
+    this.pick.keepScrollPosition = stays;
     this.pick.items = items;
-    // a better list must not move the focus away from what the user has moved to
-    const same = items.find(({ hit }) => hit !== undefined && hit.rank > 1 && sameCode(hit, focused));
-    if (same !== undefined && (!complete || sameQuestion)) this.pick.activeItems = [same];
-    else if (result.hits.length === 0) this.pick.activeItems = items.slice(-1); // the closest, not the note above it
+    if (stays) this.pick.activeItems = items.filter(({ hit }) => hit !== undefined && sameCode(hit, focused));
+    else this.pick.activeItems = result.hits.length > 0 ? items.slice(0, 1) : items.slice(-1); // the closest, not a note
+    void this.drawn();
     this.showStatus();
     const best = result.hits[0];
     if (complete && this.acceptWhenAnswered && best !== undefined) void this.finish(best, {});
+  }
+
+  /**
+   * Waits until the list is drawn. VS Code first leaves the focus on a row that looks as the focused one did, wherever it
+   * is now, then takes it to the row that it was told, and says both.
+   */
+  private async drawn(): Promise<void> {
+    this.drawing++;
+    await new Promise((resolve) => setTimeout(resolve, 0)); // it sends what was set at the end of the turn
+    // a command that does nothing new: its answer comes after all that was said of the rows
+    await vscode.commands.executeCommand('setContext', SEARCHING, current === this);
+    this.drawing--;
+    const hit = this.pick.activeItems[0]?.hit;
+    if (this.drawing === 0 && hit !== undefined) this.moved ||= this.shown.indexOf(hit) > 0;
   }
 
   private showNote(text: string): void {
@@ -305,6 +329,7 @@ function note(text: string): Item {
   return { label: `$(info) ${text}`, alwaysShow: true };
 }
 
-function sameCode(one: Hit, other: Hit | undefined): boolean {
-  return other?.uri === one.uri && other.range.start.line === one.range.start.line;
+/** Why nothing is found, each reason in a row of its own: VS Code cuts off the end of a row. */
+function notes(message = 'no good match'): Item[] {
+  return message.split('; ').map(note);
 }

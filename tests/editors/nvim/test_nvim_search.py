@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
 
 from tests.editors.nvim.neovim_process import ENABLE, QUICKFIX, Start, lua_list, until
+from tests.reader_endpoint import playing
 
 RETRY = "retry failed uploads, waiting longer each time"
 
 
-def all_hits(command: list[str]) -> str:
-    """What an init.lua says to see unlikely hits too: a list as long, whatever the ranking does."""
-    settings = "settings = { modstar = { search = { minScore = 0 } } }"
+def all_hits(command: list[str], *, budget: int = 0) -> str:
+    """What an init.lua says to see unlikely hits too: a list as long, whatever the ranking does.
+
+    budget: milliseconds for a better order, which takes the place of the first; 0: the first order stays.
+    """
+    settings = f"settings = {{ modstar = {{ search = {{ minScore = 0, budget = {budget} }} }} }}"
     return f"require('modstar').setup({{ server = {{ cmd = {lua_list(command)}, {settings} }} }})"
+
+
+def place(entry: dict[str, Any]) -> tuple[str, int]:
+    """Where an entry of the quickfix list leads."""
+    return entry["name"], entry["lnum"]
 
 
 def test_a_sentence_leads_to_its_function(start: Start, shop: Path) -> None:
@@ -96,6 +109,34 @@ def test_quickfix_keeps_the_order_of_the_ranks(
     nvim.type(":cfirst<CR>")
     nvim.wait("return vim.bo.buftype == ''")
     assert nvim.place()[:2] == places[0]
+
+
+@pytest.mark.parametrize(("keys", "kept"), [("", 0), ("jj", 3), (":2cc<CR>", 2)])
+def test_a_better_order_moves_nothing_under_who_has_moved(
+    start: Start, library: Path, server_command: list[str], keys: str, kept: int
+) -> None:
+    with playing() as reader:
+        reader.hold = Event()
+        command = ["env", f"MODSTAR_READER={reader.url}", "MODSTAR_READER_SECONDS=600", *server_command]
+        nvim = start(
+            library, "src/_pytest/config/__init__.py", init=f"{all_hits(command, budget=1)}\n{QUICKFIX}"
+        )
+        nvim.ready()
+        nvim.type(":Modstar search where are temporary directories removed<CR>")
+        nvim.wait("return #vim.fn.getqflist() > 4 and vim.bo.buftype == 'quickfix'")
+        first = nvim.quickfix()
+        nvim.type(keys)
+        row = "vim.fn.getcurpos(vim.fn.getqflist({winid = 0}).winid)[2]"
+        nvim.wait(f"return {row} == arguments[1]", max(kept, 1))
+        reader.hold.set()
+        texts = [entry["text"] for entry in first]
+        shown = "vim.tbl_map(function(entry) return entry.text end, vim.fn.getqflist())"
+        nvim.wait(f"return not vim.deep_equal(arguments[1], {shown})", texts)
+    better = nvim.quickfix()
+    assert [place(entry) for entry in better[:kept]] == [place(entry) for entry in first[:kept]]
+    assert place(better[kept]) != place(first[kept]) and better[kept]["rank"] == 1
+    assert nvim.lua(f"return {row}") == max(kept, 1)
+    assert nvim.lua("return vim.fn.getqflist({idx = 0}).idx") == (2 if "cc" in keys else 1)
 
 
 def test_a_place_after_characters_outside_the_basic_plane(start: Start, shop: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from tests.editors.vscode.vscode_window import RESULTS, Window
+from tests.editors.vscode.vscode_window import QUICK_ROWS, RESULTS, Window
 
 MENU = ".monaco-menu .action-item"
 NARROW = 250
+# Characters that a row of the search shows of a note, in a window 1280 wide.
+NOTE = 80
 
 
 def ask(window: Window, question: str) -> list[str]:
@@ -48,6 +51,42 @@ def test_a_narrow_view_shows_file_and_score_and_what_is_marked(workbench: Window
     assert mark["x"] + mark["width"] < side["x"] + side["width"]
     description = workbench.do("box", f"{RESULTS} .label-description")
     assert description["x"] + 30 < side["x"] + side["width"], "the score begins where the view has ended"
+
+
+def test_a_folded_result_says_what_was_found(workbench: Window) -> None:
+    ask(workbench, "make a numbered directory with a prefix")
+    workbench.press("ArrowLeft")
+    folded = f"{RESULTS}[aria-expanded='false']"
+    workbench.see(f"{folded} .label-description", r"^#1 make_numbered_dir · \d\.\d\d · src/_pytest$")
+    for said in workbench.read(f"{folded} .label-description"):
+        assert re.match(r"#\d+ .+ · \d\.\d\d · ", said), said
+
+
+def test_a_line_cut_at_its_beginning_begins_with_a_word(workbench: Window) -> None:
+    ask(workbench, "Ensure that the lockfile is removed at process exit, and raised errors are shown")
+    cut = [text for text in workbench.read(f"{RESULTS} .label-name") if text.startswith("…")]
+    assert cut and all(re.match(r"…\w", text) for text in cut), cut
+
+
+def test_what_is_folded_in_one_list_is_not_in_the_next(workbench: Window) -> None:
+    ask(workbench, "FDCapture.snap")
+    workbench.press("ArrowLeft")
+    workbench.see(f"{RESULTS}[data-index='0'][aria-expanded='false']", "^1: ")
+    rows = ask(workbench, "make a numbered directory with a prefix")
+    assert rows[1].startswith("line ")
+
+
+def test_where_nothing_is_good_enough_the_closest_is_shown(workbench: Window) -> None:
+    workbench.ask("kubernetes ingress controller certificate rotation")
+    workbench.see(QUICK_ROWS, "no good match")
+    notes = [row for row in workbench.read(QUICK_ROWS) if ".py:" not in row]
+    assert len(notes) == len(workbench.read(QUICK_ROWS)) - 1
+    assert all(";" not in note and len(note) < NOTE for note in notes), notes
+    workbench.do("click", ".quick-input-widget .quick-input-titlebar .action-label")
+    workbench.see(".pane-body .message", "no good match")
+    workbench.see(f"{RESULTS}.selected.focused", "^1: ")
+    choose(workbench, "Dismiss")
+    workbench.do("gone", RESULTS)
 
 
 def test_a_line_opens_where_it_stands(workbench: Window) -> None:
