@@ -30,6 +30,7 @@ QUICK_ROWS = ".quick-input-widget .quick-input-list .monaco-list-row"
 SEARCH_INPUT = f"{QUICK_INPUT}[placeholder^='Describe']"
 STATUS = "#modstar\\.modstar\\.modstar\\.status"
 RESULTS = ".pane-body .monaco-list-row"
+MENU = ".monaco-menu .action-item"
 NOTIFICATION = ".notifications-toasts .notification-list-item"
 
 USER_SETTINGS = {
@@ -222,6 +223,13 @@ class Window:
         """Type a sentence into the search and wait for the answer to all of it."""
         self.ask(sentence)
         self.see(".quick-input-title", r"\d+ results? in \d+ ms")
+
+    def choose(self, entry: str) -> None:
+        """Choose an entry of the context menu of the row in focus."""
+        self.press("Shift+F10")
+        self.see(MENU, entry)
+        self.do("choose", f"{MENU}:has-text('{entry}')")
+        self.do("gone", ".monaco-menu")
 
     def trust(self) -> None:
         """Trust the folder in the editor for that, which is open, and leave it."""
