@@ -46,7 +46,11 @@ function M.update(found, shown)
   if shown.id then
     local before = vim.fn.getqflist({ id = shown.id, items = 0, idx = 0, winid = 0 })
     list.id, list.idx, list.items = shown.id, before.idx, keeping_places(before, entries)
+    local cursor = before.winid ~= 0 and vim.api.nvim_win_get_cursor(before.winid)
     vim.fn.setqflist({}, 'r', list)
+    if cursor and cursor[1] <= #list.items then
+      vim.api.nvim_win_set_cursor(before.winid, cursor) -- Neovim takes it to the entry of `idx`
+    end
   else
     vim.fn.setqflist({}, ' ', list)
     shown.id = vim.fn.getqflist({ id = 0 }).id
