@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,17 @@ class Record:
     date: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))
 
     def write(self, out: Path) -> Path:
-        """Write `<out>/<date>-<what>-<bundle>.json` and `.md`; returns the latter's path."""
+        """Write `<out>/<date>-<what>-<bundle>.json` and `.md`; returns the latter's path.
+
+        A second one of the day gets a number: what is compared must not take the other's place.
+        """
         out.mkdir(parents=True, exist_ok=True)
-        stem = f"{self.date[:10]}-{self.what}-{self.bundle[:8] or 'no-model'}"
+        first = f"{self.date[:10]}-{self.what}-{self.bundle[:8] or 'no-model'}"
+        stem = next(
+            name
+            for name in (first, *(f"{first}-{number}" for number in count(2)))
+            if not (out / f"{name}.md").exists()
+        )
         head = {
             "what": self.what,
             "date": self.date,

@@ -96,23 +96,10 @@ class Candidates(NamedTuple):
 
     def at(self, places: NDArray[np.intp]) -> Candidates:
         """The candidates at `places`, in that order."""
-        return Candidates(
-            self.rows[places],
-            self.files[places],
-            self.lexical[places],
-            self.coverage[places],
-            self.dense[places],
-            [self.chunks[place] for place in places],
-            self.terms,
-            self.nearest_words[places],
-            self.identifiers[places],
-            None if self.likeness is None else self.likeness[places],
-            self.named,
-            None if self.name_matches is None else self.name_matches[places],
-            None if self.reading is None else self.reading[places],
-            None if self.read_scores is None else self.read_scores[places],
-            None if self.shape is None else self.shape[places],
-        )
+        columns = {
+            name: value[places] for name, value in self._asdict().items() if isinstance(value, np.ndarray)
+        }
+        return self._replace(chunks=[self.chunks[place] for place in places], **columns)
 
 
 # A name says itself: near ones (`Request` for `Response`) are not what was asked for.

@@ -80,3 +80,17 @@ def test_a_name_counts_less_the_more_else_is_asked() -> None:
     long = worth("derive instances of FromJson from a template at compile time")
     assert bare == NAME_WORTH
     assert bare > short > long > 0
+
+
+def test_chosen_candidates_keep_all_that_is_known_of_them() -> None:
+    found = candidates("retry failed uploads", [Made(place, 1.0 + place) for place in range(3)])
+    columns = {
+        name: np.arange(3, dtype=np.float32) + at
+        for at, (name, value) in enumerate(found._asdict().items())
+        if isinstance(value, np.ndarray) or value is None
+    }
+    full = found._replace(**columns)
+    chosen = full.at(np.array([2, 0]))
+    assert [chunk.path for chunk in chosen.chunks] == ["part2.py", "part0.py"]
+    for name, values in columns.items():
+        assert getattr(chosen, name).tolist() == values[[2, 0]].tolist(), name
