@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,10 +96,10 @@ class Candidates(NamedTuple):
 
     def at(self, places: NDArray[np.intp]) -> Candidates:
         """The candidates at `places`, in that order."""
-        columns = {
+        columns: dict[str, Any] = {
             name: value[places] for name, value in self._asdict().items() if isinstance(value, np.ndarray)
         }
-        return self._replace(chunks=[self.chunks[place] for place in places], **columns)
+        return self._replace(**columns, chunks=[self.chunks[place] for place in places])
 
 
 # A name says itself: near ones (`Request` for `Response`) are not what was asked for.
