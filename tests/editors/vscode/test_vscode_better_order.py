@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from time import monotonic, sleep
 
 import pytest
 
-from tests.editors.vscode.vscode_window import QUICK_ROWS, RESULTS, STATUS, CodeServer, Window
+from tests.editors.vscode.vscode_window import ANSWER_SECONDS, QUICK_ROWS, RESULTS, STATUS, CodeServer, Window
 from tests.reader_endpoint import Endpoint, playing
 
 QUESTION = "where are temporary directories removed"
@@ -30,12 +31,9 @@ def opened(
     base: Path, repository: Path, environment: dict[str, str], vsix: Path, window: Window, reader: Endpoint
 ) -> Iterator[Window]:
     """The window on a library, with lists as long whatever the scores."""
-    settings = {
-        "modstar.reader.url": reader.url,
-        "modstar.reader.seconds": 600,
-        "modstar.search.minScore": 0,
-    }
-    server = CodeServer(base / "reader", environment, settings=settings)
+    # not by the settings: those of the machine are not the user's own in a window whose files are elsewhere
+    environment = {**environment, "MODSTAR_READER": reader.url, "MODSTAR_READER_SECONDS": "600"}
+    server = CodeServer(base / "reader", environment, settings={"modstar.search.minScore": 0})
     server.install(vsix)
     with server:
         window.do("open", server.url(repository))
@@ -47,6 +45,7 @@ def opened(
 def workbench(opened: Window, reader: Endpoint) -> Iterator[Window]:
     """The window, the reader waiting to be told."""
     reader.hold = Event()
+    reader.requests.clear()
     yield opened
     reader.hold.set()
     opened.press("Escape")
@@ -59,9 +58,15 @@ def names(rows: list[str]) -> list[str]:
     return [match[0] for match in found if match]
 
 
-def first_list(window: Window) -> list[str]:
+def first_list(window: Window, reader: Endpoint) -> list[str]:
     """Ask, and return what is shown before the reader has answered."""
     window.ask(QUESTION)
+    end = monotonic() + ANSWER_SECONDS
+    while not any(
+        QUESTION in str(request.body) for request in reader.requests
+    ):  # all of it, not its beginning
+        assert monotonic() < end, "the reader was not asked"
+        sleep(0.1)
     window.see(f"{QUICK_ROWS}.focused", r":\d+")
     shown = names(window.read(QUICK_ROWS))
     assert len(shown) > 4
@@ -83,7 +88,7 @@ def focused(window: Window) -> tuple[list[str], float]:
 
 
 def test_who_has_not_moved_is_at_the_new_first_result(workbench: Window, reader: Endpoint) -> None:
-    first = first_list(workbench)
+    first = first_list(workbench, reader)
     better = better_list(workbench, reader)
     assert better[0] != first[0]
     workbench.see(f"{QUICK_ROWS}.focused[data-index='0']")
@@ -96,7 +101,7 @@ def test_who_has_not_moved_is_at_the_new_first_result(workbench: Window, reader:
 def test_under_who_has_moved_nothing_moves_and_the_rest_is_in_the_better_order(
     workbench: Window, reader: Endpoint
 ) -> None:
-    first = first_list(workbench)
+    first = first_list(workbench, reader)
     workbench.press("ArrowDown", "ArrowDown")
     workbench.see(f"{QUICK_ROWS}.focused", re.escape(first[2]))
     before = focused(workbench)
@@ -109,7 +114,7 @@ def test_under_who_has_moved_nothing_moves_and_the_rest_is_in_the_better_order(
 
 
 def test_who_has_moved_and_come_back_stays_there_too(workbench: Window, reader: Endpoint) -> None:
-    first = first_list(workbench)
+    first = first_list(workbench, reader)
     workbench.press("ArrowDown")
     workbench.see(f"{QUICK_ROWS}.focused", re.escape(first[1]))
     workbench.press("ArrowUp")
@@ -118,7 +123,7 @@ def test_who_has_moved_and_come_back_stays_there_too(workbench: Window, reader: 
 
 
 def test_another_question_begins_at_its_first_result(workbench: Window, reader: Endpoint) -> None:
-    first = first_list(workbench)
+    first = first_list(workbench, reader)
     workbench.press("ArrowDown", "ArrowDown")
     workbench.see(f"{QUICK_ROWS}.focused", re.escape(first[2]))
     workbench.do("type", " at the end", 15)
