@@ -158,8 +158,9 @@ def test_enter_leaves_the_file_itself_open_and_nothing_else(workbench: Window) -
     workbench.search("make a numbered directory with a prefix")
     previewed(workbench)
     workbench.press("Enter")
-    workbench.at("pathlib.py")
+    workbench.see(f"{TABS}.active", r"^pathlib\.py\n")  # of the copy it is "pathlib.py, preview"
     workbench.do("gone", f"{TABS}:nth-child(3)")
+    workbench.at("pathlib.py")
     assert len(workbench.read(TABS)) == 2
     workbench.do("type", "x")  # it can be changed
     workbench.see(f"{TABS}.active.dirty")
