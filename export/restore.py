@@ -15,6 +15,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ from export.outliers import LOUD
 from model.encoder import CheckpointError
 from model.reranker import Reranker, RerankerConfig
 from modstar_lsp.encoder import open_bundle
-from modstar_lsp.encoder.bundle import RerankerExit
+from modstar_lsp.encoder.bundle import RerankerExit, RerankerFiles
 from modstar_lsp.errors import ModstarError
 
 # Products of a layer in int8, in the order of the graph: attention's q, k and v in one, its output, the MLP.
@@ -59,6 +60,11 @@ class _Graph:
             found = [self.weights[name] for name in node.input if name in self.weights]
             if node.op_type == "MatMul" and len(found) == 1 and LOUD in found[0].shape:
                 yield _tensor(found[0].T)
+
+    def attribute(self, operator: str, name: str) -> onnx.AttributeProto:
+        """What the first node of a kind says under a name."""
+        node = next(node for node in self.nodes if node.op_type == operator)
+        return next(one for one in node.attribute if one.name == name)
 
     def norms(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(weight, bias) of each LayerNorm in order."""
@@ -102,50 +108,60 @@ def restored(bundle: Path) -> tuple[Reranker, str]:
     try:
         graphs = [_Graph(opened.folder / one.file) for one in files.exits]
         words = (opened.folder / files.tokenizer).read_text("utf-8")
-        first = graphs[0]
-        rows = first.weights["embed_tokens.weight.rows"].astype(np.float32)
-        scales = first.weights["embed_tokens.weight.scales"]
-        embedding = _tensor(rows * scales)
-        positions = _tensor(first.weights["embed_positions.weight"])
-        attention = next(node for node in first.nodes if node.op_type == "MultiHeadAttention")
-        heads = next(int(one.i) for one in attention.attribute if one.name == "num_heads")
-        norm = next(node for node in first.nodes if node.op_type == "LayerNormalization")
-        epsilon = next(float(one.f) for one in norm.attribute if one.name == "epsilon")
-        config = RerankerConfig(
-            vocab_size=embedding.shape[0],
-            hidden_size=embedding.shape[1],
-            intermediate_size=first.weights["layers.mlps.0.c_fc.bias"].size + LOUD,
-            num_hidden_layers=files.exits[-1].depth,
-            num_attention_heads=heads,
-            num_key_value_heads=heads,
-            max_position_embeddings=positions.shape[0],
-            positions="learned",
-            norm="post",
-            embedding_norm=True,
-            final_norm=False,
-            exit_layers=[one.depth for one in files.exits],
-            dimension=files.dimension,
-            nested_dimensions=[],
-            pooling="mean",
-            norm_epsilon=epsilon,
-            activation="gelu",
-            training={
-                "question_tokens": files.question_tokens,
-                "code_tokens": files.code_tokens,
-                "before": opened.reranker_section.get("provenance", {}),
-            },
-        )
-        model = Reranker(config)
-        state = {"embed_tokens.weight": embedding, "embed_positions.weight": positions}
-        state["embedding_norm.weight"], state["embedding_norm.bias"] = next(first.norms())
-        begin = 0
-        for graph, told in zip(graphs, files.exits, strict=True):
-            state |= _segment(graph, begin, told)
-            begin = told.depth
-        model.load_state_dict(state)
+        told = {
+            "question_tokens": files.question_tokens,
+            "code_tokens": files.code_tokens,
+            "before": opened.reranker_section.get("provenance", {}),
+        }
+        model = Reranker(_config(graphs[0], files, told))
+        model.load_state_dict(_state(graphs, files))
     except (KeyError, StopIteration, OSError, ValueError, RuntimeError) as error:
         raise ExportError(f"{bundle}: not a reranker that this version wrote ({error})") from error
     return model, words
+
+
+def _config(first: _Graph, files: RerankerFiles, training: dict[str, Any]) -> RerankerConfig:
+    """The shape, as the first segment's graph shows it. training: what the checkpoint tells of its making."""
+    positions, vectors = first.weights["embed_positions.weight"], first.weights["embed_tokens.weight.rows"]
+    heads = first.attribute("MultiHeadAttention", "num_heads").i
+    return RerankerConfig(
+        vocab_size=vectors.shape[0],
+        hidden_size=vectors.shape[1],
+        intermediate_size=first.weights["layers.mlps.0.c_fc.bias"].size + LOUD,
+        num_hidden_layers=files.exits[-1].depth,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=positions.shape[0],
+        positions="learned",
+        norm="post",
+        embedding_norm=True,
+        final_norm=False,
+        exit_layers=[one.depth for one in files.exits],
+        dimension=files.dimension,
+        nested_dimensions=[],
+        pooling="mean",
+        norm_epsilon=first.attribute("LayerNormalization", "epsilon").f,
+        activation="gelu",
+        training=training,
+    )
+
+
+def _state(graphs: Sequence[_Graph], files: RerankerFiles) -> dict[str, Tensor]:
+    """All weights by their names in the checkpoint."""
+    first = graphs[0]
+    norm, bias = next(first.norms())
+    rows = first.weights["embed_tokens.weight.rows"].astype(np.float32)
+    state = {
+        "embed_tokens.weight": _tensor(rows * first.weights["embed_tokens.weight.scales"]),
+        "embed_positions.weight": _tensor(first.weights["embed_positions.weight"]),
+        "embedding_norm.weight": norm,
+        "embedding_norm.bias": bias,
+    }
+    begin = 0
+    for graph, told in zip(graphs, files.exits, strict=True):
+        state |= _segment(graph, begin, told)
+        begin = told.depth
+    return state
 
 
 def _segment(graph: _Graph, begin: int, told: RerankerExit) -> dict[str, Tensor]:
