@@ -44,11 +44,10 @@ class Record:
         """
         out.mkdir(parents=True, exist_ok=True)
         first = f"{self.date[:10]}-{self.what}-{self.bundle[:8] or 'no-model'}"
-        stem = next(
-            name
-            for name in (first, *(f"{first}-{number}" for number in count(2)))
-            if not (out / f"{name}.md").exists()
-        )
+        numbers = count(2)
+        stem = first
+        while (out / f"{stem}.md").exists():
+            stem = f"{first}-{next(numbers)}"
         head = {
             "what": self.what,
             "date": self.date,
