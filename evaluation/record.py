@@ -16,7 +16,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +37,9 @@ class Record:
     date: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))
 
     def write(self, out: Path) -> Path:
-        """Write `<out>/<date>-<what>-<bundle>.json` and `.md`; returns the latter's path.
-
-        A second one of the day gets a number: what is compared must not take the other's place.
-        """
+        """Write `<out>/<date>-<what>-<bundle>.json` and `.md`; returns the latter's path."""
         out.mkdir(parents=True, exist_ok=True)
-        first = f"{self.date[:10]}-{self.what}-{self.bundle[:8] or 'no-model'}"
-        numbers = count(2)
-        stem = first
-        while (out / f"{stem}.md").exists():
-            stem = f"{first}-{next(numbers)}"
+        stem = f"{self.date[:10]}-{self.what}-{self.bundle[:8] or 'no-model'}"
         head = {
             "what": self.what,
             "date": self.date,
