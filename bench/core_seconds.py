@@ -18,11 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from bench.lsp import TELLS, Client
+from bench.lsp import TELLS, Client, tell
 from bench.options import positive
 from bench.speed import QUESTIONS
 from evaluation.record import Record, command_line, progress, table, tree_digest
@@ -47,6 +49,10 @@ _ANOTHER = (
     "on errors",
 )
 
+# What is saved, and what begins a comment there, where that is not `//`.
+_SOURCES = {".py", ".js", ".ts", ".go", ".rs", ".java", ".rb", ".php", ".c", ".cpp", ".cs", ".kt"}
+_COMMENT = {".py": "#", ".rb": "#"}
+
 
 def questions(count: int, *, other: bool) -> list[str]:
     """`count` questions; `other` ones share none with those that are not."""
@@ -57,15 +63,12 @@ def questions(count: int, *, other: bool) -> list[str]:
 
 def spent(client: Client) -> float:
     """Processor time of the server and its children so far, those that ended included."""
+    server = psutil.Process(client.pid)
     total = 0.0
-    with psutil.Process(client.pid).oneshot():
-        family = [psutil.Process(client.pid), *psutil.Process(client.pid).children(recursive=True)]
-    for one in family:
-        try:
+    for one in (server, *server.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
             times = one.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system + times.children_user + times.children_system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
@@ -85,6 +88,7 @@ def measure(tree: Path, asked: int, saves: int, rest: int = IDLE) -> dict[str, f
     with tempfile.TemporaryDirectory(prefix="modstar-core-seconds-") as scratch:
         copy = Path(scratch) / "tree"
         shutil.copytree(tree, copy, ignore=shutil.ignore_patterns(".git"))
+        saved = _saved(copy)
         command = [sys.executable, "-m", "modstar_lsp.server"]
         with Client(command, Path(scratch) / "indexes") as client:
             client.open(copy, TELLS)
@@ -107,17 +111,18 @@ def measure(tree: Path, asked: int, saves: int, rest: int = IDLE) -> dict[str, f
                 ("again", READING, True),
             ):
                 progress(f"asking: {name}")
-                found[name] = cost(client, lambda b=budget, o=other: ask(b, o), idle) / asked  # type: ignore[misc]
+                found[name] = cost(client, partial(ask, budget, other), idle) / asked
             progress("saving")
             found["saved"] = statistics.mean(
-                cost(client, _saving(client, copy, at), idle) for at in range(saves)
+                cost(client, partial(_save, client, saved[at * 7 % len(saved)], at), idle)
+                for at in range(saves)
             )
     progress("")
     return found
 
 
-def _saving(client: Client, tree: Path, at: int) -> Callable[[], None]:
-    """Writes another line to the end of one of the tree's larger source files, and tells the server."""
+def _saved(tree: Path) -> list[Path]:
+    """The tree's larger source files. Raises SetError where there is none."""
     files = sorted(
         (
             path
@@ -128,22 +133,14 @@ def _saving(client: Client, tree: Path, at: int) -> Callable[[], None]:
     )
     if not files:
         raise SetError(f"{tree}: no source file of 2 to 60 kB to save")
-    file = files[(at * 7) % len(files)]
-
-    def save() -> None:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(f"\n{_COMMENT.get(file.suffix, '//')} saved {at}\n")
-        client.notify(
-            "workspace/didChangeWatchedFiles", {"changes": [{"uri": file.as_uri(), "type": _CHANGED}]}
-        )
-
-    return save
+    return files
 
 
-_SOURCES = {".py", ".js", ".ts", ".go", ".rs", ".java", ".rb", ".php", ".c", ".cpp", ".cs", ".kt"}
-# Of a file, as the protocol has it.
-_CHANGED = 2
-_COMMENT = {".py": "#", ".rb": "#"}
+def _save(client: Client, file: Path, number: int) -> None:
+    """Writes another line to the end of a file, and tells the server."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(f"\n{_COMMENT.get(file.suffix, '//')} saved {number}\n")
+    tell(client, [file])
 
 
 def day(found: dict[str, float], question: str) -> float:

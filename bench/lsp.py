@@ -391,7 +391,7 @@ def busy(bench: Bench) -> None:
         questions = itertools.cycle(QUESTIONS)
         for _ in range(bench.rounds):
             words = {path: edits.append(path) for path in changed}
-            _tell(client, changed)
+            tell(client, changed)
             awaited = changed[:: max(1, len(changed) // _LOOKED_FOR)]
             deadline = time.perf_counter() + _WAIT
             while awaited:
@@ -413,7 +413,7 @@ def saving(bench: Bench) -> None:
         begin = time.perf_counter()
         for number, path in enumerate(changed, 1):
             edits.append(path)
-            _tell(client, [path])
+            tell(client, [path])
             while time.perf_counter() < begin + number * _SAVE_EVERY:
                 asked = time.perf_counter()
                 seconds.append(client.search(next(questions))[0])
@@ -435,7 +435,7 @@ def save(bench: Bench) -> None:
                 begin = time.perf_counter()
                 word = edits.append(path)
                 if told:
-                    _tell(client, [path])
+                    tell(client, [path])
                 seconds.append(_found(client, word, path, tree) - begin)
                 time.sleep(_REST)
         bench.spread(what, seconds, None, 300)
@@ -563,7 +563,8 @@ def _sources(tree: Path, count: int) -> list[Path]:
     return found[:: max(1, len(found) // count)][:count]
 
 
-def _tell(client: Client, paths: Sequence[Path]) -> None:
+def tell(client: Client, paths: Sequence[Path]) -> None:
+    """Says, as VS Code does, that files were written."""
     changes = [{"uri": path.as_uri(), "type": 2} for path in paths]
     client.notify("workspace/didChangeWatchedFiles", {"changes": changes})
 

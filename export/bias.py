@@ -7,14 +7,15 @@ al., "Data-Free Quantization Through Weight Equalization and Bias Correction", a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from export.fused import FusedLayers
-from export.outliers import LISTENED, Layered
+from export.outliers import Layered, listen, quiet_neurons
 from export.quantise import rounded
 from model.modules import Layer
 
@@ -28,33 +29,23 @@ class MeanInputs(NamedTuple):
     outward: Tensor
 
 
-@torch.inference_mode()
 def mean_inputs(model: Layered, texts: Sequence[Sequence[int]]) -> list[MeanInputs]:
     """The mean inputs of each layer over the tokens of `texts`, given as token ids."""
     sums = [[torch.zeros(one.in_features) for one in _read_by(layer)] for layer in model.blocks]
 
-    def listen(into: list[Tensor], at: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hear(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            into[at] += given[0].flatten(0, -2).sum(dim=0)
+    def add(total: Tensor, given: Tensor) -> None:
+        total += given.flatten(0, -2).sum(dim=0)
 
-        return hear
-
-    hooks = [
-        one.register_forward_pre_hook(listen(into, at))
-        for layer, into in zip(model.blocks, sums, strict=True)
-        for at, one in enumerate(_read_by(layer))
-    ]
-    tokens = 0
-    try:
-        for ids in texts[:: max(len(texts) // LISTENED, 1)]:
-            tokens += len(ids)
-            row = torch.tensor([list(ids)])
-            for _ in model.states(row, torch.ones_like(row), upto=len(model.blocks)):
-                pass
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [MeanInputs(*(total / max(tokens, 1) for total in of_layer)) for of_layer in sums]
+    tokens = listen(
+        model,
+        texts,
+        [
+            (product, partial(add, total))
+            for layer, totals in zip(model.blocks, sums, strict=True)
+            for product, total in zip(_read_by(layer), totals, strict=True)
+        ],
+    )
+    return [MeanInputs(*(total / max(tokens, 1) for total in totals)) for totals in sums]
 
 
 def _read_by(layer: Layer) -> tuple[nn.Linear, nn.Linear, nn.Linear, nn.Linear]:
@@ -74,10 +65,8 @@ def correct_biases(layers: FusedLayers, means: Sequence[MeanInputs], loud: Seque
         for product in (attention.q_proj, attention.k_proj, attention.v_proj):
             _correct(product, mean.attention)
         _correct(attention.o_proj, mean.output)
-        quiet = torch.ones(len(mean.outward), dtype=torch.bool)
-        quiet[apart] = False
         _correct(mlp.c_fc, mean.inward)
-        _correct(mlp.c_proj, mean.outward[quiet])
+        _correct(mlp.c_proj, mean.outward[quiet_neurons(len(mean.outward), apart)])
 
 
 def _correct(product: nn.Linear, mean: Tensor) -> None:

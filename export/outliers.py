@@ -6,7 +6,8 @@ below 5. Kept apart in fp32 such neurons cost next to nothing (LLM.int8(), Dettm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -32,30 +33,52 @@ class Layered(Protocol):
 
 
 @torch.inference_mode()
-def loud_neurons(model: Layered, texts: Sequence[Sequence[int]]) -> list[Tensor]:
-    """The LOUD loudest neurons of each layer's MLP, as numbers in order, from texts given as token ids."""
-    peaks: dict[int, Tensor] = {}
+def listen(
+    model: Layered,
+    texts: Sequence[Sequence[int]],
+    heard: Iterable[tuple[nn.Module, Callable[[Tensor], None]]],
+) -> int:
+    """Runs some of `texts`, given as token ids, through all layers; how many tokens these were.
 
-    def listen(number: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hear(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            peak = given[0].abs().amax(dim=(0, 1))
-            peaks[number] = torch.maximum(peaks[number], peak) if number in peaks else peak
+    heard: modules of the layers, and what is told the input [1, length, in] of each, text by text.
+    """
 
-        return hear
+    def hook(tell: Callable[[Tensor], None]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda _, given: tell(given[0])
 
-    hooks = [
-        layer.mlp.c_proj.register_forward_pre_hook(listen(number))
-        for number, layer in enumerate(model.blocks)
-    ]
+    hooks = [module.register_forward_pre_hook(hook(tell)) for module, tell in heard]
+    tokens = 0
     try:
         for ids in texts[:: max(len(texts) // LISTENED, 1)]:
+            tokens += len(ids)
             row = torch.tensor([list(ids)])
             for _ in model.states(row, torch.ones_like(row), upto=len(model.blocks)):
                 pass
     finally:
-        for hook in hooks:
-            hook.remove()
+        for one in hooks:
+            one.remove()
+    return tokens
+
+
+def loud_neurons(model: Layered, texts: Sequence[Sequence[int]]) -> list[Tensor]:
+    """The LOUD loudest neurons of each layer's MLP, as numbers in order, from texts given as token ids."""
+    peaks: dict[int, Tensor] = {}
+
+    def hear(number: int, given: Tensor) -> None:
+        peak = given.abs().amax(dim=(0, 1))
+        peaks[number] = torch.maximum(peaks[number], peak) if number in peaks else peak
+
+    listen(
+        model, texts, [(layer.mlp.c_proj, partial(hear, number)) for number, layer in enumerate(model.blocks)]
+    )
     return [peaks[number].topk(LOUD).indices.sort().values for number in range(len(model.blocks))]
+
+
+def quiet_neurons(count: int, loud: Tensor) -> Tensor:
+    """The others of `count` neurons, as numbers in order."""
+    quiet = torch.ones(count, dtype=torch.bool)
+    quiet[loud] = False
+    return quiet.nonzero().squeeze(1)
 
 
 class SplitMLP(nn.Module):
@@ -63,9 +86,7 @@ class SplitMLP(nn.Module):
 
     def __init__(self, mlp: MLP, loud: Tensor, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        quiet = torch.ones(mlp.c_fc.out_features, dtype=torch.bool)
-        quiet[loud] = False
-        self.c_fc, self.c_proj = _part(mlp, quiet.nonzero().squeeze(1))
+        self.c_fc, self.c_proj = _part(mlp, quiet_neurons(mlp.c_fc.out_features, loud))
         self.loud_fc, self.loud_proj = _part(mlp, loud)
         self.loud_proj.register_parameter("bias", None)  # it is in the other
         self.activation = activation

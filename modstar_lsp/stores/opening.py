@@ -25,10 +25,7 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
     Raises StoreError for a URL that names none, an engine that is not installed, and a store that is not
     there.
     """
-    scheme, _, rest = url.partition(":")
-    engine, _, transport = scheme.partition("+")
-    if not rest.strip("/") or engine not in ("lance", "qdrant"):
-        raise StoreError(f"{url[:80]!r} names no store: give {_URLS}")
+    engine, transport, rest = _taken_apart(url)
     if not transport and not write and not Path(rest).is_dir():
         raise StoreError(f"there is no store at {url}: fill it first, with modstar-index --store")
     place = f"{transport}:{rest}" if transport else str(Path(rest).absolute())
@@ -40,14 +37,23 @@ def open_store(url: str, dimension: int, *, write: bool = False) -> Store:
         raise StoreError(f"{missing} is missing: pip install '.[scale]' in the clone brings it") from None
 
 
+def _taken_apart(url: str) -> tuple[str, str, str]:
+    """(engine, how to get there or "" for a folder, the rest). Raises StoreError for a URL of no store."""
+    scheme, _, rest = url.partition(":")
+    engine, _, transport = scheme.partition("+")
+    if not rest.strip("/") or engine not in ("lance", "qdrant"):
+        raise StoreError(f"{url[:80]!r} names no store: give {_URLS}")
+    return engine, transport, rest
+
+
 @contextmanager
 def filling_alone(url: str) -> Iterator[None]:
     """Nobody else fills the store in a folder meanwhile: of two, either would write what the other has.
 
     Raises StoreError when somebody else does. Of stores elsewhere nothing is known.
     """
-    scheme, _, rest = url.partition(":")
-    if "+" in scheme or scheme not in ("lance", "qdrant") or not rest.strip("/"):
+    _, transport, rest = _taken_apart(url)
+    if transport:
         yield
         return
     folder = Path(rest).absolute()

@@ -15,7 +15,8 @@ from export.bias import correct_biases, mean_inputs
 from export.fused import FusedLayers
 from export.outliers import loud_neurons
 from export.quantise import quantised, rounded
-from model.reranker import Reranker, RerankerConfig
+from model.reranker import Reranker
+from tests.export.tiny_checkpoint import reranker_config
 
 TEXTS = [[(7 * at + step) % 300 for at in range(20 + step)] for step in range(30)]
 
@@ -23,24 +24,7 @@ TEXTS = [[(7 * at + step) % 300 for at in range(20 + step)] for step in range(30
 def _model() -> Reranker:
     """A reranker one of whose channels is large in every text, as published encoders have them."""
     torch.manual_seed(3)
-    config = RerankerConfig(
-        vocab_size=300,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        exit_layers=[2],
-        dimension=32,
-        nested_dimensions=[],
-        pooling="mean",
-        norm="post",
-        positions="learned",
-        activation="gelu",
-        embedding_norm=True,
-        max_position_embeddings=128,
-        initializer_range=0.15,
-    )
+    config = reranker_config(300, [2])
     model = Reranker(config).eval()
     with torch.no_grad():
         for layer in model.blocks:

@@ -13,12 +13,12 @@ from tokenizers import Encoding, Tokenizer
 
 from export.reranker import main, remove_reranker
 from export.restore import main as restore
-from model.reranker import Reading, Reranker, RerankerConfig
+from model.reranker import Reading, Reranker
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.bundle import MANIFEST
 from modstar_lsp.encoder.reranker import spread_identifiers
 from modstar_lsp.errors import BundleError
-from tests.export.tiny_checkpoint import Exported
+from tests.export.tiny_checkpoint import Exported, reranker_config
 
 QUESTION = "which function reads a bundle's manifest from a file?"
 CODE = "def read_manifest(path):\n    return json.loads(path.read_text())\n"
@@ -31,25 +31,7 @@ def checkpoint(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("reranker") / "checkpoint"
     size = json.loads((exported.checkpoint / "config.json").read_text())["vocab_size"]
     torch.manual_seed(2)
-    config = RerankerConfig(
-        vocab_size=size,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        exit_layers=[1, 3],
-        dimension=32,
-        nested_dimensions=[],
-        pooling="mean",
-        norm="post",
-        positions="learned",
-        activation="gelu",
-        embedding_norm=True,
-        max_position_embeddings=128,
-        initializer_range=0.15,
-        training={"question_tokens": 24, "code_tokens": 64},
-    )
+    config = reranker_config(size, [1, 3], training={"question_tokens": 24, "code_tokens": 64})
     Reranker(config).save_pretrained(folder)
     shutil.copy(exported.checkpoint / "tokenizer.json", folder / "tokenizer.json")
     return folder

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
 from model.config import ModularStarConfig
 from model.encoder import ModularStarEncoder
+from model.reranker import RerankerConfig
 from model.tokenizer import SPECIALS
 from train.tokenizer import train_tokenizer
 
@@ -21,6 +24,29 @@ class Exported:
     checkpoint: Path
     bundle: Path
     texts: Path  # what it was validated on
+
+
+def reranker_config(vocab_size: int, exits: Sequence[int], **shape: Any) -> RerankerConfig:
+    """The shape of a tiny reranker, as deep as the last of its exits."""
+    return RerankerConfig(
+        vocab_size=vocab_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=exits[-1],
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        exit_layers=list(exits),
+        dimension=32,
+        nested_dimensions=[],
+        pooling="mean",
+        norm="post",
+        positions="learned",
+        activation="gelu",
+        embedding_norm=True,
+        max_position_embeddings=128,
+        initializer_range=0.15,
+        **shape,
+    )
 
 
 def make_checkpoint(folder: Path, source: str, **shape: object) -> Path:
