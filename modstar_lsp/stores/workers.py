@@ -97,7 +97,9 @@ class Processes:
     def _begin(self, handed: tuple[Any, ...]) -> tuple[ProcessPoolExecutor, Future[Any]]:
         try:
             return self._pool, self._pool.submit(work_with, *handed)
-        except BrokenProcessPool:
+        # A worker that ends while another is started takes the pool's pipes with it: the start then meets
+        # descriptors that are closed, or somebody else's. What the work itself raises comes with its result.
+        except (BrokenProcessPool, OSError, ValueError):
             self._renew()
             return self._pool, self._pool.submit(work_with, *handed)
 

@@ -130,6 +130,10 @@ def _walk(root: Path) -> Any:
     return walk(root)
 
 
+def name_of(encoder: Encoder) -> str:
+    return encoder.bundle.name
+
+
 def die_once(encoder: Encoder, mark: Path) -> str:
     """Work that ends its process the first time."""
     if not mark.exists():
@@ -169,6 +173,25 @@ def test_a_repository_that_kills_every_worker_fails_alone(
     assert [one.name for one in store.repositories(["everyone"])] == ["fork"]
     with pytest.raises(LostWorker):
         submit(die)()
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bad value(s) in fds_to_keep"), OSError(9, "Bad file descriptor")]
+)
+def test_a_worker_that_cannot_be_started_while_another_ends_is_started_anew(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As the pool's pipes go with a worker that is killed, now and then on a busy machine."""
+    made = Processes(encoder.bundle, 1)
+
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(made._pool, "submit", fail)  # of the pool that is there, not of the next one
+    try:
+        assert made.submit(name_of)() == encoder.bundle.name
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize("when", ["chunks", "files", "repositories"])
