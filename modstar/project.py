@@ -249,7 +249,10 @@ class Project:
     def _ask(self, question: Question, options: Options, refresh: bool) -> Answer:
         if refresh and (self._watch is None or not self._watch.is_fresh):
             self.refresh()
-        return self._answer(question, self._workspace.ask(question, options, recover=self._recover))
+        results = self._workspace.ask(
+            question, options, recover=self._recover, renew=self.refresh, as_indexed=not refresh
+        )
+        return self._answer(question, results)
 
     def _recover(self, error: DamagedIndex) -> bool:
         """Makes a damaged index anew, which was thrown away."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
@@ -247,7 +247,7 @@ def _ask_all(
             asked = question(scope.root.resolve())
             workspace = opened.enter_context(_open_fresh(scope, asked, arguments, encoder))
             options = _options(arguments, scope)
-            results = _answer_of_now(workspace, asked, options)
+            results = _answer(workspace, asked, options, arguments)
         except QueryError as error:
             failed.append(error)
         except ModstarError as error:
@@ -332,28 +332,21 @@ def _open_fresh(
     return workspace
 
 
-def _answer_of_now(workspace: Workspace, question: Question, options: Options) -> Results:
-    """`_answer`; asked anew when what it found was changed, moved or removed since the folder was walked."""
-    results = _answer(workspace, question, options)
-    if workspace.is_changed({hit.path for hit in results.hits}):
-        from modstar_lsp.cli.indexing import bring_up_to_date
-
-        with suppress(StoreError):  # then it is searched as it is
-            bring_up_to_date(PROGRAM, workspace)
-        results = _answer(workspace, question, options)
-    return results
-
-
-def _answer(workspace: Workspace, question: Question, options: Options) -> Results:
+def _answer(
+    workspace: Workspace, question: Question, options: Options, arguments: SimpleNamespace
+) -> Results:
     """What the index answers; one that turns out to be damaged was thrown away, and is made anew first."""
     from modstar_lsp.cli.indexing import bring_up_to_date
 
+    def renew() -> None:
+        bring_up_to_date(PROGRAM, workspace)
+
     def recover(error: DamagedIndex) -> bool:
         complain(PROGRAM, str(error))
-        bring_up_to_date(PROGRAM, workspace)
+        renew()
         return True
 
-    return workspace.ask(question, options, recover=recover)
+    return workspace.ask(question, options, recover=recover, renew=renew, as_indexed=arguments.no_refresh)
 
 
 def _preview(
@@ -398,7 +391,9 @@ def _show(answers: Sequence[Answered], arguments: SimpleNamespace) -> tuple[Sequ
         out.flush()
     budget = (_BUDGET if arguments.budget is None else arguments.budget) / len(answers)
     better = [
-        one._replace(results=_answer_of_now(one.workspace, one.question, one.options._replace(budget=budget)))
+        one._replace(
+            results=_answer(one.workspace, one.question, one.options._replace(budget=budget), arguments)
+        )
         for one in answers
     ]
     text, count = _for_people(better, arguments)

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from modstar_lsp.files.languages import language_of
 from modstar_lsp.files.source import Unreadable, read_source
-from modstar_lsp.files.walk import Skipped, SourceFile, Walk, is_allowed, left_out, walk, walk_again
+from modstar_lsp.files.walk import (
+    Skipped,
+    SourceFile,
+    Walk,
+    checked_folder,
+    is_allowed,
+    left_out,
+    walk,
+    walk_again,
+)
 
 __all__ = [
     "Skipped",
     "SourceFile",
     "Unreadable",
     "Walk",
+    "checked_folder",
     "is_allowed",
     "language_of",
     "left_out",

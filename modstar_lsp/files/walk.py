@@ -61,7 +61,7 @@ def walk(
     type; it opens no folder that is ignored or left out by default. Files larger than `max_bytes` do not
     belong. Raises WorkspaceError when `root` is missing, no folder or unreadable.
     """
-    root = _checked(root)
+    root = checked_folder(root)
     rules = _Rules(root, include, exclude, max_bytes)
     files: list[SourceFile] = []
     skipped: list[Skipped] = []
@@ -433,7 +433,8 @@ def _is_link(path: Path) -> bool:
         return False
 
 
-def _checked(root: Path) -> Path:
+def checked_folder(root: Path) -> Path:
+    """`root`, absolute. Raises WorkspaceError when it is missing, no folder or unreadable."""
     root = root.absolute()
     try:
         status = root.stat()

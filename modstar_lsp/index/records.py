@@ -45,6 +45,8 @@ class Progress(NamedTuple):
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
+#: size, mtime_ns, ctime_ns of a file. The ctime counts too: `cp -p` and `rsync -t` set the mtime.
+Stat = tuple[int, int, int]
 OnProgress = Callable[[Progress], None]
 Cancelled = Callable[[], bool]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from modstar_lsp.search.snippet import last_name
@@ -14,17 +14,22 @@ from modstar_lsp.workspace.description import Description
 
 if TYPE_CHECKING:
     from modstar_lsp.index import View
+    from modstar_lsp.index.records import Stat
     from modstar_lsp.search import Hit, Results
     from modstar_lsp.server.documents import UnsavedDocuments
     from modstar_lsp.server.texts import Texts
 
 
 class Describer:
-    """Turns the hits of one folder and one question into the client's."""
+    """Turns the hits of one folder and one question into the client's.
+
+    stats: of the files on the disk that hits are in.
+    """
 
     def __init__(
         self,
         texts: Texts,
+        stats: Mapping[str, Stat],
         uri: str,
         unsaved: UnsavedDocuments,
         encoding: Encoding,
@@ -32,6 +37,7 @@ class Describer:
         size: int,
     ) -> None:
         self._texts = texts
+        self._stats = stats
         self._uri = uri
         self._unsaved = unsaved
         self._encoding = encoding
@@ -49,7 +55,7 @@ class Describer:
     def _hit(self, hit: Hit, rank: int, depth: int) -> ClientHit:
         """`hit` as the file or the open document stands now, which may be newer than what was indexed."""
         document = self._unsaved.document(hit.path)
-        lines = self._texts.lines(hit.path) if document is None else document.lines
+        lines = self._texts.lines(hit.path, self._stats.get(hit.path)) if document is None else document.lines
         first = min(hit.start_line, lines.count)
         last = min(hit.end_line, lines.count)
         seen = Description.of(hit._replace(start_line=first), lines.contents(first, last), self._words)

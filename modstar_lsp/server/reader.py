@@ -194,14 +194,14 @@ class IndexReader:
 
         def answer(snapshot: Snapshot) -> FolderAnswer:
             self._note(snapshot)
-            view = workspace.view(snapshot)
-            results = workspace.put(question, view, options, cancelled)
+            checked = workspace.check(question, snapshot, options, cancelled)
+            results, words = checked.results, question.words()
             describer = Describer(
-                self._texts, self._uri, unsaved, self._documents.encoding, question.words(), snippet_lines
+                self._texts, checked.stats, self._uri, unsaved, self._documents.encoding, words, snippet_lines
             )
             said = [results.note, results.stage.note if results.stage is not None else ""]
             message = "; ".join(filter(None, said))
-            return FolderAnswer(*describer.hits(results, view), message, results.did_you_mean)
+            return FolderAnswer(*describer.hits(results, checked.view), message, results.did_you_mean)
 
         return workspace.read(answer, self._recover)
 

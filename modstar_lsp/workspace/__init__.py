@@ -2,6 +2,7 @@
 
 workspace.py    a folder with its index and its model: open, refresh, ask, describe
 question.py     what is asked: a sentence or name, or code
+second_look.py  files that changed under what was found: searched as they stand, by every face
 grammar.py      the filters that a question may hold
 scope.py        what somebody means who names a folder or file
 several.py      answers of several folders as one list

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -16,6 +16,7 @@ from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.files.reasons import summed_up
 from modstar_lsp.index import DamagedIndex, Index, IndexStatus, RefreshReport, index_folder
 from modstar_lsp.workspace.question import Question
+from modstar_lsp.workspace.second_look import SecondLook
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Walk
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from modstar_lsp.index.records import Cancelled, OnProgress
     from modstar_lsp.search import Hit, Options, Results
     from modstar_lsp.workspace.description import Description
+    from modstar_lsp.workspace.second_look import CheckedResults
 
 _PROJECT_MARKERS = (".git", ".hg", ".svn", ".jj")
 # The note in the index of the bounds that it was made with.
@@ -148,6 +150,7 @@ class Workspace:
         self._index = index
         # The globs of the last walk, and what it found.
         self._walked: tuple[Bounds, Walk] | None = None
+        self._second_look = SecondLook(root, encoder, self._is_open, lambda: self.max_file_bytes)
         #: What the last refresh left out, summed up: "12: 8 ignored, 4 too large".
         self.left_out = ""
         self._model_stamp = encoder.bundle.stamp()
@@ -237,22 +240,6 @@ class Workspace:
         self._remember_model()
         self.left_out = summed_up(entry.reason for entry in report.skipped)
         return report
-
-    def is_changed(self, paths: Iterable[str]) -> bool:
-        """Whether one of these files is gone, or another one, since the last refresh; False without any."""
-        if self._walked is None:
-            return False
-        files = self._walked[1].files
-        for path in paths:
-            at = bisect_left(files, (path,))
-            try:
-                status = (self.root / path).lstat()
-            except OSError:
-                return True
-            stat = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if at < len(files) and files[at].path == path and files[at][1:] != stat:
-                return True
-        return False
 
     def _remember_model(self) -> None:
         """Notes that the files of exit 0 are sound, so that the next process need not check them again."""
@@ -375,14 +362,39 @@ class Workspace:
         options: Options | None = None,
         *,
         recover: Recover | None = None,
+        renew: Callable[[], object] | None = None,
         cancelled: Cancelled | None = None,
+        as_indexed: bool = False,
     ) -> Results:
-        """The places that answer best, from what is indexed now. Raises as `read`, and QueryError.
+        """The places that answer best, in files as they are now. Raises ModstarError, and as `read`.
 
+        renew: refreshes, and is called when what was found had changed; what is new is then found as well.
         cancelled: ends the reading that `options.budget` allows; the answer is then that of what was read.
+        as_indexed: no file is looked at, so a hit may be in one that changed since it was indexed, or went.
         """
-        return self.read(
-            lambda snapshot: self.put(question, self.view(snapshot), options, cancelled), recover
+        if as_indexed:
+            return self.read(lambda held: self.put(question, self.view(held), options, cancelled), recover)
+
+        def answer(snapshot: Snapshot) -> CheckedResults:
+            return self.check(question, snapshot, options, cancelled)
+
+        checked = self.read(answer, recover)
+        if checked.stale and renew is not None:
+            with suppress(StoreError):  # what was found holds without
+                renew()
+                checked = self.read(answer)
+        return checked.results
+
+    def check(
+        self,
+        question: Question,
+        snapshot: Snapshot,
+        options: Options | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CheckedResults:
+        """`ask` of a snapshot that is held already, for who describes the hits in that view."""
+        return self._second_look.search(
+            snapshot, self.view(snapshot), lambda view: self.put(question, view, options, cancelled)
         )
 
     def put(
@@ -392,7 +404,7 @@ class Workspace:
         options: Options | None = None,
         cancelled: Cancelled | None = None,
     ) -> Results:
-        """`ask` of a view that is held already. Raises QueryError."""
+        """What a view answers, whatever became of the files. Raises QueryError."""
         return question.put(view, self.encoder, options, self, cancelled)
 
     def search(self, text: str, options: Options | None = None) -> Results:
@@ -415,6 +427,9 @@ class Workspace:
     def text(self, hit: Hit) -> str:
         """The lines of a hit as the file stands now, "" when it is gone."""
         return self.lines(hit.path, hit.start_line, hit.end_line)
+
+    def _is_open(self, path: str) -> bool:
+        return self._unsaved is not None and self._unsaved.text(path) is not None
 
     def source(self, path: str) -> str:
         """The text of a file as it stands now, in the editor or else on disk; "" when it cannot be read."""

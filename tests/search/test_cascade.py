@@ -67,7 +67,7 @@ def test_a_name_says_itself_and_nothing_is_read(shop: Workspace) -> None:
 
 def test_a_file_that_is_gone_is_not_read(shop: Workspace) -> None:
     (shop.root / "app/transfer/uploads.py").unlink()
-    results = asked(shop)
+    results = shop.ask(Question(QUESTION), Options(budget=PLENTY, min_score=0.0), as_indexed=True)
     assert results.stage is not None and results.stage.read < results.stage.wanted and not results.stage.cut
     assert all(not hit.explanation.get("reading") for hit in results.hits if hit.path.endswith("uploads.py"))
 

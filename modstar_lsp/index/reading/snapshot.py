@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from modstar_lsp.arrays import Floats, Rows
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index.reading.whole import Whole
-from modstar_lsp.index.records import Detail, StoredChunk
+from modstar_lsp.index.records import Detail, Stat, StoredChunk
 from modstar_lsp.index.store.database import (
     FILE_COLUMNS,
     MAX_PARAMETERS,
@@ -440,6 +440,21 @@ class Snapshot(Whole):
                 "SELECT digest FROM files WHERE path = ? AND skipped IS NULL", (path,)
             ).fetchone()
         return b"" if row is None else row[0]
+
+    def stats(self, paths: Iterable[str]) -> dict[str, Stat]:
+        """What tells whether these files, of those that are indexed, are still as they were read."""
+        found: dict[str, Stat] = {}
+        with self._reading() as connection:
+            pending = iter(paths)
+            while some := list(islice(pending, MAX_PARAMETERS)):
+                marks = ",".join("?" * len(some))
+                for path, *stat in connection.execute(
+                    "SELECT path, size, mtime_ns, ctime_ns FROM files "
+                    f"WHERE path IN ({marks}) AND skipped IS NULL",
+                    some,
+                ):
+                    found[path] = tuple(stat)
+        return found
 
     def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
         """What is known about each of `rows`, in their order."""

@@ -27,6 +27,7 @@ from modstar_lsp.index.writing.analysis import analyse_text, storable, text_dige
 
 if TYPE_CHECKING:
     from modstar_lsp.encoder import Encoder
+    from modstar_lsp.index.reading.view import View
 
 # Unsaved documents are embedded at the exit that takes no transformer.
 _EXIT = 0
@@ -56,11 +57,11 @@ def unsaved_document(path: str, text: str, encoder: Encoder, max_bytes: int = MA
     text = _as_read(text)
     digest = text_digest(text)
     if "\0" in text[:SNIFF_BYTES] or len(text.encode()) > max_bytes or content_reason(path, text):
-        return _nothing(path, digest, encoder.bundle.indexed)
+        return hidden_document(path, encoder, digest)
     analysis = analyse_text(path, text, encoder)
     (file,) = analysis.files
     if file.reason or not analysis.details:
-        return _nothing(path, digest, encoder.bundle.indexed)._replace(
+        return hidden_document(path, encoder, digest)._replace(
             language=file.language, readable=not file.reason
         )
     numbers = {digest: number for number, digest in enumerate(analysis.embedded)}
@@ -87,10 +88,19 @@ def _as_read(text: str) -> str:
     return storable(text.removeprefix("\ufeff"))
 
 
-def _nothing(path: str, digest: bytes, dimension: int) -> UnsavedDocument:
+def hidden_document(path: str, encoder: Encoder, digest: bytes = b"") -> UnsavedDocument:
+    """What takes the file `path` out of a view. digest: of its text, if it has one."""
     empty = np.zeros(0, np.float32)
     return UnsavedDocument(
-        path, "", False, digest, (), empty, (), {}, Quantised(np.zeros((0, dimension), np.int8), empty)
+        path,
+        "",
+        False,
+        digest,
+        (),
+        empty,
+        (),
+        {},
+        Quantised(np.zeros((0, encoder.bundle.indexed), np.int8), empty),
     )
 
 
@@ -105,6 +115,12 @@ class UnsavedView(Whole):
         self._documents = sorted(documents, key=lambda document: document.path)
         self._number_files()
         self._number_rows()
+
+    @classmethod
+    def over(cls, snapshot: Snapshot, view: View, documents: Iterable[UnsavedDocument]) -> UnsavedView:
+        """`view`, which is of `snapshot`, with more documents in place of what it has at their paths."""
+        before = view._documents if isinstance(view, UnsavedView) else ()
+        return cls(snapshot, {one.path: one for one in (*before, *documents)}.values())
 
     def _number_files(self) -> None:
         snapshot = self._snapshot
