@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IS_AVAILABLE = sys.platform == "linux"
 
 # Of what is said there. Sources in a clone may change under a server that runs.
-_SPOKEN_VERSION = 2
+_SPOKEN_VERSION = 3
 # The folder of the sockets, in that of the indexes.
 _FOLDER = "resident"
 # What the system allows for a path, with the end of the string, and what `listen` adds while it makes one.

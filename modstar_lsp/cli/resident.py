@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from modstar_lsp import private_socket
 from modstar_lsp.cli import query
-from modstar_lsp.cli.handover import GO, MOST_REQUESTED, READY, USED, heard
+from modstar_lsp.cli.handover import ALIVE, ALIVE_SECONDS, GO, MOST_REQUESTED, READY, USED, heard
 from modstar_lsp.cli.process import flushed
 from modstar_lsp.startup import hasten_numpy, spare_garbage
 
@@ -159,13 +159,26 @@ def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> None:
     there.sendall(greeting)
     texts, streams = _received(there)
     _become(texts, streams, there)
-    there.sendall(READY)
+    _say_ready(there)
     if heard(there, len(GO), _REQUEST_SECONDS) != GO:
         return  # it does the work itself
     there.settimeout(None)
     threading.Thread(target=_obey, args=(there,), daemon=True).start()
     status = query.status(model and model.unchanged())
     there.sendall(bytes([flushed(status)]))
+
+
+def _say_ready(there: socket.socket) -> None:
+    """That everything is taken over, and how to end this process should it be stopped."""
+    import socket
+
+    try:
+        handles = [os.pidfd_open(os.getpid())]
+    except (OSError, AttributeError):  # Linux before 5.3, and a Python that was built on one
+        handles = []
+    socket.send_fds(there, [READY], handles)
+    for handle in handles:
+        os.close(handle)
 
 
 def _received(there: socket.socket) -> tuple[list[str], list[int]]:
@@ -212,8 +225,8 @@ def _become(texts: list[str], streams: list[int], there: socket.socket) -> None:
     def use() -> None:
         nonlocal used
         if not used:
+            there.sendall(USED)  # fails when the sender waits no longer
             used = True
-            there.sendall(USED)
 
     folder, *encodings, count = texts[: 2 + _STREAM_COUNT]
     arguments, environment = texts[2 + _STREAM_COUNT :][: int(count)], texts[2 + _STREAM_COUNT + int(count) :]
@@ -235,10 +248,21 @@ def _become(texts: list[str], streams: list[int], there: socket.socket) -> None:
 
 
 def _obey(there: socket.socket) -> None:
-    """Passes on signals that the sender got; when it is gone, so is this process."""
+    """Says that this process is alive, and passes on signals that the sender got.
+
+    When that is gone, or waits no longer, so is this process.
+    """
+    import socket
+
     with suppress(OSError):
-        while told := there.recv(1):
-            os.kill(os.getpid(), told[0])
+        while True:
+            if select.select([there], [], [], ALIVE_SECONDS)[0]:
+                if not (told := there.recv(1)):
+                    break
+                os.kill(os.getpid(), told[0])
+            else:
+                with suppress(BlockingIOError):  # the sender is stopped itself
+                    there.send(ALIVE, socket.MSG_DONTWAIT)
     os._exit(1)
 
 

@@ -20,9 +20,10 @@ from typing import IO
 import pytest
 
 from modstar_lsp import private_socket
-from modstar_lsp.cli.handover import GO, READY, USED
+from modstar_lsp.cli.handover import ALIVE, GO, READY, USED
 from tests.cli.conftest import FILES, REPOSITORY, TIMEOUT, Answer, Shell, make_shell, write_files
 from tests.cli.terminals import on_terminal
+from tests.reader_endpoint import Endpoint, playing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every command runs by itself")
 
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every
 HELPLESS = "import sys; sys.modules['numpy'] = None"
 # Answers by itself, whoever else could.
 ALONE = "from modstar_lsp import private_socket; private_socket.IS_AVAILABLE = False"
+# Waits less long for one that says nothing any more.
+HASTY = "from modstar_lsp.cli import handover; handover._STOPPED_SECONDS = 1.0"
 # A server that has no indexing to do first, and soon sees that another one has ended.
 SOON = "from modstar_lsp.background import residency as r; r._DELAY_SECONDS, r._LOOK_SECONDS = 0.1, 0.1"
 
@@ -366,13 +369,15 @@ def test_one_that_takes_its_time_for_every_byte_is_not_waited_for(alone: Shell) 
         (b"\x02" * 1_000,),
         (b"src/lies.py:1\n", None),
         (READY,),
+        (READY, None),
         (READY, b"\x07"),
         (READY, b"\xff" * 1_000_000),
         (READY, GO),
     ],
     ids=[
         "ends", "is silent", "is of an older version", "is of an older version and long", "talks",
-        "ends when told to begin", "says an odd status", "says much", "says what we say",
+        "ends when told to begin", "is silent when told to begin", "says an odd status",
+        "says much", "says what we say",
     ],
 )  # fmt: skip
 def test_one_that_does_not_begin_leaves_the_answer_to_the_command(
@@ -380,7 +385,7 @@ def test_one_that_does_not_begin_leaves_the_answer_to_the_command(
 ) -> None:
     impostor = Impostor(address(alone), GREETING, then=then)
     try:
-        answer = alone.query("parse_json")
+        answer = alone.query("parse_json", program=HASTY)
         assert impostor.heard
         assert (answer.status, answer.places[0], answer.err) == (0, "src/shop/jsonio.py:6", "")
         assert answer.out.count("src/shop/jsonio.py:6 ") == 1
@@ -414,6 +419,130 @@ def test_a_copy_that_is_killed_in_the_middle_is_an_error_of_one_line(short: Path
             os.kill(holder(os.fstat(process.stdin.fileno()).st_ino, process.pid), signal.SIGKILL)
             out, err = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, out, err.count(b"\n")) == (2, b"", 1)
+        assert b"ask again" in err
+        assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+
+
+def test_one_that_says_that_it_is_alive_may_take_its_time(alone: Shell) -> None:
+    impostor = Impostor(address(alone), GREETING, then=(READY, None))
+    try:
+        with alone.start("query", "parse_json", program=HASTY) as process:
+            until(lambda: impostor.heard.endswith(GO))
+            for said in [ALIVE] * 8 + [b"\x01"]:  # four times as long as it would be waited for
+                time.sleep(0.5)
+                impostor._open[0].sendall(said)
+            assert process.communicate(timeout=TIMEOUT) == (b"", b"")
+        assert process.returncode == 1
+    finally:
+        impostor.close()
+
+
+# -- one that is stopped
+
+
+@contextmanager
+def stopped(server: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The resident of a server and its copies are stopped, and those that are left go on again."""
+    found = [
+        pid for pid in descendants(server.pid) if b"cli.resident" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(found) > 2, "it, the copy that answers, and the next one"
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that one has started, and those have. What ends meanwhile is passed over."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in thread.read_text().split():
+                found += [int(child), *descendants(int(child))]
+    return found
+
+
+@pytest.fixture
+def reader() -> Iterator[Endpoint]:
+    """A reader of the user's own, which has a command wait before it says anything."""
+    with playing() as endpoint:
+        endpoint.hold = threading.Event()
+        yield endpoint
+
+
+READ = ("what happens when sending a picture fails?", "--budget", "60s")
+
+
+def test_one_that_is_stopped_before_it_said_anything_leaves_the_answer_to_the_command(
+    short: Path, reader: Endpoint
+) -> None:
+    shell = make_shop(short / "stopped")
+    reads = {"MODSTAR_READER": reader.url, "MODSTAR_READER_MODEL": "m"}
+    with server(shell) as process:
+        until(address(shell).exists)
+        with shell.start("query", *READ, program=HASTY, env=reads) as asking:
+            assert reader.was_asked.wait(TIMEOUT) and reader.hold is not None
+            with stopped(process):
+                reader.hold.set()
+                out, err = asking.communicate(timeout=TIMEOUT)
+        assert (asking.returncode, err, len(reader.requests)) == (0, b"", 2)
+        assert out.decode() == shell.query(*READ, program=ALONE, env=reads).out
+        assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+
+
+def test_one_that_goes_on_later_says_nothing_twice(short: Path, reader: Endpoint) -> None:
+    shell = make_shop(short / "later")
+    reads = {"MODSTAR_READER": reader.url, "MODSTAR_READER_MODEL": "m"}
+    immortal = f"{HASTY}; handover._end = lambda handles: None"
+    written = short / "written"
+    with server(shell) as process, written.open("wb") as file:
+        until(address(shell).exists)
+        with shell.start("query", *READ, program=immortal, env=reads, stdout=file, stderr=file) as asking:
+            assert reader.was_asked.wait(TIMEOUT) and reader.hold is not None
+            with stopped(process):
+                reader.hold.set()
+                assert asking.wait(TIMEOUT) == 0
+        until(lambda: not [pid for pid in descendants(process.pid) if writes(pid, written)])
+        assert written.read_text() == shell.query(*READ, program=ALONE, env=reads).out
+
+
+def test_a_command_that_is_stopped_itself_waits_on_when_it_goes_on(short: Path, reader: Endpoint) -> None:
+    shell = make_shop(short / "paused")
+    reads = {"MODSTAR_READER": reader.url, "MODSTAR_READER_MODEL": "m"}
+    with server(shell):
+        until(address(shell).exists)
+        with shell.start("query", *READ, program=f"{HELPLESS}; {HASTY}", env=reads) as asking:
+            assert reader.was_asked.wait(TIMEOUT) and reader.hold is not None
+            asking.send_signal(signal.SIGSTOP)
+            time.sleep(2)
+            asking.send_signal(signal.SIGCONT)
+            time.sleep(1)
+            reader.hold.set()
+            out, err = asking.communicate(timeout=TIMEOUT)
+        assert (asking.returncode, err, len(reader.requests)) == (0, b"", 1) and out
+
+
+def writes(pid: int, file: Path) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/fd/1").samefile(file)
+    return False
+
+
+def test_one_that_is_stopped_in_the_middle_of_an_answer_is_an_error_of_one_line(short: Path) -> None:
+    shell = make_shop(short / "middle")
+    with server(shell) as process:
+        until(address(shell).exists)
+        with shell.start("query", "--similar", "-", program=HASTY, stdin=subprocess.PIPE) as asking:
+            assert asking.stdin is not None
+            asking.stdin.write(b"x")
+            asking.stdin.flush()
+            until(lambda: is_read(asking.stdin))
+            with stopped(process):
+                out, err = asking.communicate(timeout=TIMEOUT)
+        assert (asking.returncode, out, err.count(b"\n")) == (2, b"", 1)
         assert b"ask again" in err
         assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
 
