@@ -56,7 +56,7 @@ def fill_store(program: str, arguments: argparse.Namespace) -> int:
     manner = Manner(arguments.label or EVERYONE, depth, bounds)
     status = FOUND
     with (
-        filling_alone(arguments.store),
+        filling_alone(store),
         _workers(encoder, arguments) as workers,
         ProgressBar(quiet=arguments.quiet) as bar,
     ):

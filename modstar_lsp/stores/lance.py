@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from lancedb.index import FTS, Bitmap, BTree, IvfHnswSq, LabelList
 from lancedb.query import BooleanQuery, MatchQuery, Occur
 
 from modstar_lsp.index.vectors.quantised import Floats
+from modstar_lsp.stores.lease import Lease
 from modstar_lsp.stores.store import Entry, FileState, Kind, StoredRepository, StoreScope, one_line
 
 # BM25 has long saturated when a chunk holds a word more often; the full-text index counts repetitions.
@@ -79,8 +81,28 @@ class LanceStore:
         session = lancedb.Session(*_CACHES) if write else None
         self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN, session=session)
         self._tables: dict[str, Any] = {}
+        self._lease: Lease | None = None
 
     # -- filling
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """See `Store`."""
+        with one_line(self.url):
+            lease = Lease(self._database, self.url)
+            lease.take()
+        self._lease = lease
+        try:
+            yield
+        finally:
+            lease.give_back()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with one_line(self.url):
+            if self._lease is not None:
+                self._lease.require()
+            yield
 
     def known(self, repository: str) -> Mapping[str, FileState]:
         """See `Store`."""
@@ -109,7 +131,7 @@ class LanceStore:
         if not entries:
             return
         self.drop(entries[0].repository, [entry.path for entry in entries])
-        with one_line(self.url):
+        with self._writing():
             if chunks:
                 assert chunks[0].vector is not None
                 schema = _chunks(len(chunks[0].vector))
@@ -119,7 +141,7 @@ class LanceStore:
 
     def drop(self, repository: str, paths: Sequence[str]) -> None:
         """See `Store`."""
-        with one_line(self.url):
+        with self._writing():
             for start in range(0, len(paths), _LANCE_PATHS):
                 some = _among("path", paths[start : start + _LANCE_PATHS])
                 for name in ("files", "chunks"):  # the first makes it known no more
@@ -128,7 +150,7 @@ class LanceStore:
 
     def note(self, repository: StoredRepository) -> None:
         """See `Store`."""
-        with one_line(self.url):
+        with self._writing():
             table = self._made("repositories", _REPOSITORIES)
             rows = _table([repository._asdict()], _REPOSITORIES)
             merged = table.merge_insert("name").when_matched_update_all().when_not_matched_insert_all()
@@ -136,7 +158,7 @@ class LanceStore:
 
     def optimise(self) -> None:
         """See `Store`."""
-        with one_line(self.url):
+        with self._writing():
             for name in ("chunks", "files"):
                 if (table := self._table(name)) and table.count_rows():
                     self._index(table)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from modstar_lsp.errors import StoreError, reason
 from modstar_lsp.index.store.lock import FileLock
@@ -41,20 +42,24 @@ def _taken_apart(url: str) -> tuple[str, str, str]:
     """(engine, how to get there or "" for a folder, the rest). Raises StoreError for a URL of no store."""
     scheme, _, rest = url.partition(":")
     engine, _, transport = scheme.partition("+")
+    if transport == "file":  # a folder under another name, which is locked under one
+        transport, rest = "", unquote(rest.removeprefix("//"))
     if not rest.strip("/") or engine not in ("lance", "qdrant"):
         raise StoreError(f"{url[:80]!r} names no store: give {_URLS}")
     return engine, transport, rest
 
 
 @contextmanager
-def filling_alone(url: str) -> Iterator[None]:
-    """Nobody else fills the store in a folder meanwhile: of two, either would write what the other has.
+def filling_alone(store: Store) -> Iterator[None]:
+    """Nobody else fills the store meanwhile: of two, either would write what the other has.
 
-    Raises StoreError when somebody else does. Of stores elsewhere nothing is known.
+    Raises StoreError when somebody else does.
     """
+    url = store.url
     _, transport, rest = _taken_apart(url)
     if transport:
-        yield
+        with store.held():
+            yield
         return
     folder = Path(rest).absolute()
     try:

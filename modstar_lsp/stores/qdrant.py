@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -80,6 +81,10 @@ class QdrantStore:
         self._points = points
 
     # -- filling
+
+    def held(self) -> AbstractContextManager[None]:
+        """See `Store`. Whatever two write has the same number, and so is there once."""
+        return nullcontext()
 
     def known(self, repository: str) -> Mapping[str, FileState]:
         """See `Store`."""

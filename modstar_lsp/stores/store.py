@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, NamedTuple, Protocol
 
 from modstar_lsp.errors import ModstarError, StoreError
@@ -107,6 +107,9 @@ class Store(Protocol):
 
     def repositories(self, labels: Sequence[str]) -> Sequence[StoredRepository]:
         """Those that carry one of `labels`."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nobody else fills it meanwhile, where no folder is locked. Raises StoreError when another does."""
 
     def noted(self, repository: str) -> StoredRepository | None:
         """The repository of this name, whatever its label: for who fills it."""

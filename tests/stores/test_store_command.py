@@ -206,6 +206,9 @@ def test_of_two_that_fill_a_store_the_second_gives_up_and_nothing_is_there_twice
         assert first.stdin is not None and first.stdout is not None
         assert first.stdout.readline() == b"filling\n"
         one_line(shell.index("--store", url), 2, "another program is filling", url, "try again")
+        if engine == "lance":
+            same = f"lance+file://{tmp_path / 'store'}"
+            one_line(shell.index("--store", same), 2, "another program is filling", same)
         first.stdin.write(b"...")
         first.stdin.flush()
         out, err = first.communicate(timeout=TIMEOUT)
