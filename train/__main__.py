@@ -167,7 +167,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, help="checkpoint to write; its run/ keeps the state")
 
     one = stage("merge", "average checkpoints of one layout, encoders or rerankers")
-    one.add_argument("checkpoints", type=Path, nargs="+", help="two or more folders of checkpoints")
+    one.add_argument("checkpoints", type=Path, nargs="+", help="folders of checkpoints")
+    one.add_argument(
+        "--backbone", type=Path, help="the published encoder they began as: one more, but for the heads"
+    )
     one.add_argument(
         "--shares", type=float, nargs="+", help="of each in the average, their sum 1 (default: all the same)"
     )

@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.encoder import CheckpointError, ModularStarEncoder
+from train.backbone import draw_back
 from train.data import digest_of
 from train.tensors import WEIGHTS, Tensors, read_json
 
@@ -34,24 +36,32 @@ def merge_checkpoints(
     shares: Sequence[float] = (),
     gains: Mapping[int, float] | None = None,
     command: str = "",
+    backbone: Path | None = None,
 ) -> dict[str, Any]:
     """Write the average of the checkpoints in `folders` to `out`, in float32; returns its record.
 
     shares: of each in the average, their sum 1 (default: all the same). gains: {exit: gain} set in the
-    result where its exits build on exit 0. The record, which config.json keeps under "training" beside what
-    the first checkpoint says there, is {"averaged": [{checkpoint, sha256, share}], "gains", "command"}.
+    result where its exits build on exit 0. backbone: the published encoder that they began as, one more in
+    the average, its share the last; the heads are those of the others. The record, which config.json keeps
+    under "training" beside what the first checkpoint says there, is {"averaged": [{checkpoint, sha256,
+    share}], "gains", "command"}.
 
     CheckpointError, in one line, for checkpoints that do not fit each other and for an `out` that exists.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists already; nothing is written over")
-    parts = _shares(folders, shares)
+    every = [*folders, *([backbone] if backbone else [])]
+    parts = _shares(every, shares)
     config = _layout(folders)
-    weights = _set_gains(_average(folders, parts), gains or {}, folders[0])
+    among = sum(parts[: len(folders)])
+    weights = _average(folders, [share / among for share in parts[: len(folders)]])
+    if backbone:
+        draw_back(weights, Tokenizer.from_file(str(folders[0] / TOKENIZER)), backbone, parts[-1])
+    weights = _set_gains(weights, gains or {}, folders[0])
     record = {
         "averaged": [
             {"checkpoint": folder.resolve().name, "sha256": _digests(folder), "share": share}
-            for folder, share in zip(folders, parts, strict=True)
+            for folder, share in zip(every, parts, strict=True)
         ],
         "gains": {str(depth): gain for depth, gain in (gains or {}).items()},
         "command": command,

@@ -381,7 +381,12 @@ def run_clones(chosen: argparse.Namespace) -> int:
 def run_merge(chosen: argparse.Namespace) -> int:
     """checkpoints -> their average"""
     made = merge_checkpoints(
-        chosen.checkpoints, chosen.out, chosen.shares or (), dict(chosen.gain or ()), command(chosen)
+        chosen.checkpoints,
+        chosen.out,
+        chosen.shares or (),
+        dict(chosen.gain or ()),
+        command(chosen),
+        chosen.backbone,
     )
     shown = ", ".join(f"{one['share']:.4g} of {one['checkpoint']}" for one in made["averaged"])
     print(f"{chosen.out}: {shown}")

@@ -12,9 +12,12 @@ from tokenizers import Tokenizer
 
 from model.encoder import ModularStarEncoder, load_checkpoint
 from model.reranker import Reranker, RerankerConfig, load_reranker
+from model.tokenizer import load_tokenizer
+from tests.train.foreign import save_bert
 from train.__main__ import main
 from train.config import read_config
 from train.data import digest_of
+from train.pretrained import load_bert
 from train.stages import save
 from train.tokenizer import train_tokenizer
 
@@ -123,3 +126,70 @@ def test_nothing_is_written_over(
     one = encoder(tmp_path / "one", tokenizer, 0)
     assert main(["merge", str(one), str(one), "--out", str(one)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder: `bert`, as published, and `grown`, trained from it, its neurons in another order since."""
+    folder = tmp_path_factory.mktemp("grown")
+    save_bert(folder / "bert")
+    model = load_bert(folder / "bert", [2, 4])
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.01 * torch.randn(parameter.shape, generator=generator)
+        for layer in model.blocks:
+            order = torch.randperm(layer.mlp.c_fc.out_features, generator=generator)
+            layer.mlp.c_fc.weight.copy_(layer.mlp.c_fc.weight[order])
+            layer.mlp.c_fc.bias.copy_(layer.mlp.c_fc.bias[order])
+            layer.mlp.c_proj.weight.copy_(layer.mlp.c_proj.weight[:, order])
+    keep(model, folder, "grown")
+    return folder
+
+
+def keep(model: ModularStarEncoder, folder: Path, name: str) -> None:
+    """Save a model with the tokenizer of `bert`, as it is."""
+    model.save_pretrained(folder / name)
+    load_tokenizer(folder / "bert").save(str(folder / name / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("share", [0.35, 0.999])
+def test_an_encoder_is_drawn_back_towards_what_it_began_as(grown: Path, tmp_path: Path, share: float) -> None:
+    told = ["merge", str(grown / "grown"), "--backbone", str(grown / "bert")]
+    assert main([*told, "--shares", str(1 - share), str(share), "--out", str(tmp_path / "back")]) == 0
+    made, ours = load_checkpoint(tmp_path / "back"), load_checkpoint(grown / "grown")
+    start = load_bert(grown / "bert", [2, 4])
+    ids = torch.tensor([[5, 9, 17, 30, 8, 3]])
+
+    def states(model: ModularStarEncoder) -> torch.Tensor:
+        with torch.inference_mode():
+            return [found for _, found in model.eval().states(ids, torch.ones_like(ids), 4)][-1]
+
+    def apart(one: ModularStarEncoder, other: ModularStarEncoder) -> float:
+        return float((states(one) - states(other)).norm())
+
+    assert apart(made, start) < apart(ours, start) * (1 - share) * 1.3 + 1e-3
+    heads = {name: w for name, w in weights(tmp_path / "back").items() if name.startswith("heads.")}
+    for name, weight in heads.items():
+        torch.testing.assert_close(weight, weights(grown / "grown")[name])
+    noted = made.config.training["averaged"]
+    assert [part["checkpoint"] for part in noted] == ["grown", "bert"] and noted[1]["share"] == share
+
+
+def test_what_did_not_begin_as_the_backbone_is_refused(
+    grown: Path, tmp_path: Path, tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = load_bert(grown / "bert", [2, 4])
+    with torch.no_grad():
+        other.blocks[1].mlp.c_fc.weight.normal_()
+        other.blocks[1].mlp.c_proj.weight.normal_()
+    keep(other, grown, "other")
+    cases = (
+        (grown / "other", "it began otherwise"),
+        (encoder(tmp_path / "tiny", tokenizer, 3), "no start of this"),
+    )
+    for folder, message in cases:
+        out = tmp_path / "back"
+        assert main(["merge", str(folder), "--backbone", str(grown / "bert"), "--out", str(out)]) == 2
+        told = capsys.readouterr().err
+        assert message in told and told.count("\n") == 1 and not out.exists()
