@@ -7,14 +7,14 @@ al., "Data-Free Quantization Through Weight Equalization and Bias Correction", a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from export.fused import FusedLayers
 from export.outliers import Layered, listen, quiet_neurons
 from export.quantise import rounded
 from model.modules import Layer
@@ -54,20 +54,42 @@ def _read_by(layer: Layer) -> tuple[nn.Linear, nn.Linear, nn.Linear, nn.Linear]:
     return attention.q_proj, attention.o_proj, layer.mlp.c_fc, layer.mlp.c_proj
 
 
-@torch.no_grad()
-def correct_biases(layers: FusedLayers, means: Sequence[MeanInputs], loud: Sequence[Tensor]) -> None:
-    """Change the biases of `layers` in place, for the weights that int8 makes of theirs.
+@contextmanager
+def corrected_biases(
+    model: Layered, texts: Sequence[Sequence[int]], loud: Sequence[Tensor]
+) -> Iterator[None]:
+    """Within, the biases of `model` are those for the weights that int8 makes of its own.
 
-    means, loud: of each of these layers, see `mean_inputs` and `loud_neurons`.
+    texts: token ids like those to be read.  loud: see `loud_neurons`; these stay in float32.
     """
-    for (layer, mlp), mean, apart in zip(layers.parts(), means, loud, strict=True):
-        attention = layer.self_attn
-        for product in (attention.q_proj, attention.k_proj, attention.v_proj):
-            _correct(product, mean.attention)
-        _correct(attention.o_proj, mean.output)
-        _correct(mlp.c_fc, mean.inward)
-        _correct(mlp.c_proj, mean.outward[quiet_neurons(len(mean.outward), apart)])
+    means = mean_inputs(model, texts)
+    biases = [product.bias for layer in model.blocks for product in _products(layer)]
+    before = [bias.detach().clone() for bias in biases]
+    try:
+        for layer, mean, apart in zip(model.blocks, means, loud, strict=True):
+            _correct(layer, mean, apart)
+        yield
+    finally:
+        with torch.no_grad():
+            for bias, kept in zip(biases, before, strict=True):
+                bias.copy_(kept)
 
 
-def _correct(product: nn.Linear, mean: Tensor) -> None:
-    product.bias.add_((product.weight - rounded(product.weight)) @ mean)
+@torch.no_grad()
+def _correct(layer: Layer, mean: MeanInputs, loud: Tensor) -> None:
+    attention, mlp = layer.self_attn, layer.mlp
+    for product in (attention.q_proj, attention.k_proj, attention.v_proj):
+        product.bias.add_(_lost(product.weight, mean.attention))
+    attention.o_proj.bias.add_(_lost(attention.o_proj.weight, mean.output))
+    quiet = quiet_neurons(mlp.c_fc.out_features, loud)
+    mlp.c_fc.bias[quiet] += _lost(mlp.c_fc.weight[quiet], mean.inward)
+    mlp.c_proj.bias.add_(_lost(mlp.c_proj.weight[:, quiet], mean.outward[quiet]))
+
+
+def _lost(weight: Tensor, mean: Tensor) -> Tensor:
+    return (weight - rounded(weight)) @ mean
+
+
+def _products(layer: Layer) -> tuple[nn.Linear, ...]:
+    attention, mlp = layer.self_attn, layer.mlp
+    return (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj, mlp.c_fc, mlp.c_proj)

@@ -1,6 +1,6 @@
 """Deeper exits as ONNX: a truncated graph each through Optimum, int8, one file of weights for all.
 
-truncated torch module -> loud neurons apart -> fused fp32 graph
+truncated torch module -> loud neurons apart -> biases for int8 -> fused fp32 graph
     -> int8 matrices and embedding rows -> optimised -> weights outside
     -> fp16, the deepest exit alone, for GPUs -> weights outside
 """
@@ -17,6 +17,7 @@ from optimum.exporters.onnx import OnnxConfig, export_models
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from torch import Tensor, nn
 
+from export.bias import corrected_biases
 from export.checkpoint import Checkpoint
 from export.fused import FusedLayers
 from export.outliers import loud_neurons
@@ -47,7 +48,8 @@ def write_graphs(
     with tempfile.TemporaryDirectory(prefix=".graphs.", dir=folder.parent) as scratch:
         tokens = [found.ids for found in checkpoint.tokenizer(max_tokens).encode_batch(list(texts))]
         loud = loud_neurons(checkpoint.model, tokens)
-        graphs = export_fp32(checkpoint.model, depths, max_tokens, loud, Path(scratch))
+        with corrected_biases(checkpoint.model, tokens, loud):
+            graphs = export_fp32(checkpoint.model, depths, max_tokens, loud, Path(scratch))
         with SharedWeights(folder / WEIGHTS) as weights:
             for depth, graph in graphs.items():
                 file = f"exit-{depth}.onnx"
@@ -66,6 +68,7 @@ def write_graphs(
         if fp16:
             deepest = depths[-1]
             file = f"exit-{deepest}-fp16.onnx"
+            graphs = export_fp32(checkpoint.model, [deepest], max_tokens, loud, Path(scratch))
             with SharedWeights(folder / WEIGHTS_FP16) as weights:
                 weights.pack(to_fp16(graphs[deepest]), folder / file)
             gpu = {**exits[-1], "precision": "fp16", "file": file, "data": WEIGHTS_FP16}

@@ -6,7 +6,6 @@ others:    states, attention_mask    -> onward, vectors, weights, mean
 
 from __future__ import annotations
 
-import copy
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from torch import Tensor, nn
 
 from bundle.manifest import add_files
-from export.bias import correct_biases, mean_inputs
+from export.bias import corrected_biases
 from export.errors import ExportError
 from export.fused import FusedLayers
 from export.graphs import OPSET, TRACE_SHAPES
@@ -110,19 +109,19 @@ def _write_segments(
     model: Reranker, depths: Sequence[int], tokens: Sequence[Sequence[int]], longest: int, folder: Path
 ) -> list[str]:
     """The graphs of all segments and their weights, below `folder`; their names, shallowest first."""
-    loud, means = loud_neurons(model, tokens), mean_inputs(model, tokens)
+    loud = loud_neurons(model, tokens)
     names = [f"reranker-{depth}.onnx" for depth in depths]
     scratch = folder.parent
-    for name, segment in zip(names, _segments(copy.deepcopy(model), depths, longest, loud), strict=True):
-        correct_biases(segment.layers, means[segment.start : segment.end], loud[segment.start : segment.end])
-        export_models(
-            {name: (segment.eval(), SegmentOnnxConfig(model.config, first=segment.first))},
-            output_dir=scratch,
-            opset=OPSET,
-            output_names=[name],
-            input_shapes=TRACE_SHAPES,
-            device="cpu",
-        )
+    with corrected_biases(model, tokens, loud):
+        for name, segment in zip(names, _segments(model, depths, longest, loud), strict=True):
+            export_models(
+                {name: (segment.eval(), SegmentOnnxConfig(model.config, first=segment.first))},
+                output_dir=scratch,
+                opset=OPSET,
+                output_names=[name],
+                input_shapes=TRACE_SHAPES,
+                device="cpu",
+            )
     with SharedWeights(folder / WEIGHTS) as weights:
         for name in names:
             weights.pack(optimised(quantised(scratch / name)), folder / name)

@@ -175,8 +175,15 @@ def _parser() -> argparse.ArgumentParser:
         "--shares", type=float, nargs="+", help="of each in the average, their sum 1 (default: all the same)"
     )
     one.add_argument(
+        "--above",
+        type=_by_exit,
+        action="append",
+        metavar="EXIT=SHARE",
+        help="the backbone's share in the layers above an exit, where it differs; may be repeated",
+    )
+    one.add_argument(
         "--gain",
-        type=_gain,
+        type=_by_exit,
         action="append",
         metavar="EXIT=GAIN",
         help="of an exit that builds on exit 0, set in the result; may be repeated",
@@ -274,12 +281,12 @@ def _depths(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of depths such as 0,2,4") from None
 
 
-def _gain(text: str) -> tuple[int, float]:
-    depth, _, gain = text.partition("=")
+def _by_exit(text: str) -> tuple[int, float]:
+    depth, _, value = text.partition("=")
     try:
-        return int(depth), float(gain)
+        return int(depth), float(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no exit and its gain such as 4=0.8") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no exit and its value, such as 4=0.8") from None
 
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:

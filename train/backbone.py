@@ -7,6 +7,7 @@ the start has none of ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,11 +20,19 @@ from train.pretrained import load_bert
 
 
 @torch.no_grad()
-def draw_back(weights: dict[str, Tensor], tokenizer: Tokenizer, backbone: Path, share: float) -> None:
+def draw_back(
+    weights: dict[str, Tensor],
+    tokenizer: Tokenizer,
+    backbone: Path,
+    share: float,
+    above: Mapping[int, float] | None = None,
+) -> None:
     """Make `weights` of an encoder or a reranker, by name, those of the backbone by `share`, in place.
 
-    The backbone's embedding is laid into the vocabulary of `tokenizer`. CheckpointError, in one line, when
-    the weights are not of its layout or did not begin as it; PretrainedError when it cannot be read.
+    above: {depth: the share in the layers above it}, of several the deepest counts: the start had no early
+    exits, so what they read is best left nearly as it is. The backbone's embedding is laid into the
+    vocabulary of `tokenizer`. CheckpointError, in one line, when the weights are not of its layout or did not
+    begin as it; PretrainedError when it cannot be read.
     """
     start = load_bert(backbone, [1], tokenizer).state_dict()
     own = [name for name in start if not name.startswith("heads.")]
@@ -38,7 +47,9 @@ def draw_back(weights: dict[str, Tensor], tokenizer: Tokenizer, backbone: Path, 
         start[f"{prefix}c_fc.bias"] = start[f"{prefix}c_fc.bias"][order]
         start[f"{prefix}c_proj.weight"] = start[f"{prefix}c_proj.weight"][:, order]
     for name in own:
-        weights[name] = weights[name].float().lerp(start[name], share)
+        number = int(name.split(".")[1]) if name.startswith("layers.") else -1
+        shares = [wanted for depth, wanted in sorted((above or {}).items()) if number >= depth]
+        weights[name] = weights[name].float().lerp(start[name], shares[-1] if shares else share)
 
 
 def _neurons(weights: dict[str, Tensor], start: dict[str, Tensor], prefix: str) -> Tensor:

@@ -37,32 +37,37 @@ def merge_checkpoints(
     gains: Mapping[int, float] | None = None,
     command: str = "",
     backbone: Path | None = None,
+    above: Mapping[int, float] | None = None,
 ) -> dict[str, Any]:
     """Write the average of the checkpoints in `folders` to `out`, in float32; returns its record.
 
     shares: of each in the average, their sum 1 (default: all the same). gains: {exit: gain} set in the
     result where its exits build on exit 0. backbone: the published encoder that they began as, one more in
-    the average, its share the last; the heads are those of the others. The record, which config.json keeps
-    under "training" beside what the first checkpoint says there, is {"averaged": [{checkpoint, sha256,
-    share}], "gains", "command"}.
+    the average, its share the last; the heads are those of the others. above: {depth: the backbone's share
+    in the layers above it}. The record, which config.json keeps under "training" beside what the first
+    checkpoint says there, is {"averaged": [{checkpoint, sha256, share}], "above", "gains", "command"}.
 
     CheckpointError, in one line, for checkpoints that do not fit each other and for an `out` that exists.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists already; nothing is written over")
+    for depth, share in (above or {}).items():
+        if backbone is None or not 0 <= share <= 1:
+            raise CheckpointError(f"above {depth} a share of {share:g}: that of a backbone, between 0 and 1")
     every = [*folders, *([backbone] if backbone else [])]
     parts = _shares(every, shares)
     config = _layout(folders)
     among = sum(parts[: len(folders)])
     weights = _average(folders, [share / among for share in parts[: len(folders)]])
     if backbone:
-        draw_back(weights, Tokenizer.from_file(str(folders[0] / TOKENIZER)), backbone, parts[-1])
+        draw_back(weights, Tokenizer.from_file(str(folders[0] / TOKENIZER)), backbone, parts[-1], above)
     weights = _set_gains(weights, gains or {}, folders[0])
     record = {
         "averaged": [
             {"checkpoint": folder.resolve().name, "sha256": _digests(folder), "share": share}
             for folder, share in zip(every, parts, strict=True)
         ],
+        "above": {str(depth): share for depth, share in (above or {}).items()},
         "gains": {str(depth): gain for depth, gain in (gains or {}).items()},
         "command": command,
     }

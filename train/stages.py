@@ -387,6 +387,7 @@ def run_merge(chosen: argparse.Namespace) -> int:
         dict(chosen.gain or ()),
         command(chosen),
         chosen.backbone,
+        dict(chosen.above or ()),
     )
     shown = ", ".join(f"{one['share']:.4g} of {one['checkpoint']}" for one in made["averaged"])
     print(f"{chosen.out}: {shown}")
