@@ -7,9 +7,10 @@ import re
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any, NamedTuple
+
+from tests.http_serving import QuietHandler, serving
 
 
 class Request(NamedTuple):
@@ -52,7 +53,7 @@ class Endpoint:
 def playing() -> Iterator[Endpoint]:
     """A server on a free port, as long as the `with` statement runs."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             request = Request(self.path, body)
@@ -71,17 +72,6 @@ def playing() -> Iterator[Endpoint]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing: a test's output is the test's."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    endpoint = Endpoint(server.server_address[1])
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        endpoint = Endpoint(port)
         yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
+
+from tests.http_serving import QuietHandler, serving
 
 _WHEN = "2026-01-01T00:00:00.000Z"
 
@@ -31,7 +32,7 @@ class ObjectStore:
         }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or each answer takes 40 ms
     store: ObjectStore
@@ -114,9 +115,6 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Nothing: a test's output is the test's."""
-
 
 def _tag(body: bytes) -> str:
     return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
@@ -125,14 +123,7 @@ def _tag(body: bytes) -> str:
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
     """A store on a free port, as long as the `with` statement runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {}))
-    server.daemon_threads = True
-    server.RequestHandlerClass.store = store = ObjectStore(server.server_address[1])  # type: ignore[attr-defined]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    handler = type("Handler", (_Handler,), {})
+    with serving(handler) as port:
+        handler.store = store = ObjectStore(port)  # type: ignore[attr-defined]
         yield store
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

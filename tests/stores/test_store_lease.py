@@ -14,22 +14,13 @@ import pytest
 from tests.cli.conftest import TIMEOUT, Answer, Shell, write_files
 from tests.cli.test_bad_input import one_line, posix
 from tests.stores.object_store import ObjectStore, object_store
+from tests.stores.test_store_command import HELD
 
 lancedb = pytest.importorskip("lancedb")
 
 URL = "lance+s3://company/code"
 # A time so short that it is soon over, and so long that a busy machine renews it.
 SHORT = "from modstar_lsp.stores import lease\nlease._LEASE_SECONDS, lease._RENEWED_SECONDS = 4.0, 0.2\n"
-# Stops before it writes, and says so.
-WAITING = """
-import os
-from modstar_lsp.stores.filling import Filling
-real = Filling.take
-def take(self, *given):
-    print("filling", flush=True); os.read(0, 1)
-    real(self, *given)
-Filling.take = take
-"""
 
 
 @pytest.fixture
@@ -81,7 +72,7 @@ def test_what_was_filled_is_found_and_filled_again_only_where_it_changed(
 
 
 def test_the_second_gives_up_while_the_first_fills(away: Shell, remote: ObjectStore, tmp_path: Path) -> None:
-    with filler(away, SHORT + WAITING) as first:
+    with filler(away, SHORT + HELD) as first:
         said = ("another program is filling", URL, f"process {first.pid} on ", "try again")
         one_line(away.index("--store", URL), 2, *said)
         time.sleep(5)  # it would be over by now, were it not renewed
@@ -95,7 +86,7 @@ def test_the_second_gives_up_while_the_first_fills(away: Shell, remote: ObjectSt
 def test_one_that_died_is_waited_for_until_its_time_is_over(
     away: Shell, remote: ObjectStore, tmp_path: Path
 ) -> None:
-    with filler(away, SHORT + WAITING) as first:
+    with filler(away, SHORT + HELD) as first:
         first.kill()
     while (answer := away.index("--store", URL)).status:
         assert "another program is filling" in answer.err
@@ -106,7 +97,7 @@ def test_one_that_died_is_waited_for_until_its_time_is_over(
 def test_one_that_slept_past_its_time_writes_nothing_more(
     away: Shell, remote: ObjectStore, tmp_path: Path
 ) -> None:
-    with filler(away, SHORT + WAITING) as first:
+    with filler(away, SHORT + HELD) as first:
         first.send_signal(signal.SIGSTOP)
         while (answer := away.index("--store", URL)).status:
             assert "another program is filling" in answer.err
