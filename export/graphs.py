@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from optimum.exporters.onnx import OnnxConfig, export_models
-from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from torch import Tensor, nn
 
 from export.bias import corrected_biases
 from export.checkpoint import Checkpoint
 from export.fused import FusedLayers
+from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig, export_models
 from export.outliers import loud_neurons
 from export.quantise import optimised, quantised, to_fp16
 from export.weights import SharedWeights

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-from optimum.onnxruntime import ORTQuantizer
-from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from torch import Tensor
 from transformers import PretrainedConfig
 
 from bundle.static import quantise_rows
+from export.optimum_onnx import AutoQuantizationConfig, ORTQuantizer
 from modstar_lsp.encoder.runtime import onnxruntime as ort
 
 # A Gather from fewer rows than this is no embedding table.

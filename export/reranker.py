@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from optimum.exporters.onnx import OnnxConfig, export_models
-from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 from torch import Tensor, nn
 
 from bundle.manifest import add_files
@@ -24,6 +22,7 @@ from export.bias import corrected_biases
 from export.errors import ExportError
 from export.fused import FusedLayers
 from export.graphs import OPSET, TRACE_SHAPES
+from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig, export_models
 from export.outliers import loud_neurons
 from export.quantise import optimised, quantised
 from export.validate import read_texts

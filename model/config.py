@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PretrainedConfig
+from transformers.utils.logging import disable_progress_bar
+
+# Transformers 5 draws a bar for every file it loads or saves, over whatever a program says itself.
+disable_progress_bar()
 
 # In a checkpoint's folder: one of exit 0 alone, for an encoder whose tokenizer has no words.
 EXIT0_FOLDER = "exit0"
@@ -89,15 +93,20 @@ class ModularStarConfig(PretrainedConfig):
         self.embedding_dropout = embedding_dropout
         self.initializer_range = initializer_range
         self.training = training or {}
+        # Transformers 5 compares some of them at once, and what it says of a word among them takes four lines.
+        self._check_sizes()
         super().__init__(pad_token_id=pad_token_id, **others)
 
-    def check(self) -> None:
-        """Raise ValueError, in one line, for a shape that cannot exist."""
+    def _check_sizes(self) -> None:
         for name in SIZES:
             size = getattr(self, name)
             # An encoder of exit 0 alone has no layers.
             if not isinstance(size, int) or size < (0 if name == "num_hidden_layers" else 1):
                 raise ValueError(f"{name} {size!r} is no positive whole number")
+
+    def check(self) -> None:
+        """Raise ValueError, in one line, for a shape that cannot exist."""
+        self._check_sizes()
         for name in ("attention_dropout", "residual_dropout", "embedding_dropout", "bag_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)!r} must lie in 0..1, without 1")

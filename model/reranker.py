@@ -5,8 +5,8 @@
 A question and a piece of code are read apart, each once; then every token of the question meets its nearest
 token of the code (Khattab and Zaharia, "ColBERT", arXiv 2004.12832). A learned weight says what a token of
 the question counts for, and the cosine of the two mean states is added. The shallow exits learn from the
-deepest one, as in "One Model to Train them All" (arXiv 2503.03008), so that a
-smaller machine can read at any of them.
+deepest one, as in "One Model to Train them All" (arXiv 2503.03008), so that a smaller
+machine can read at any of them.
 
 The encoder is the `ModularStarEncoder` of this package (its layers, its embedding), with these heads in
 place of those that pool; so whatever encoder that can be, this can read with.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,10 @@ class RerankerConfig(ModularStarConfig):
     """An encoder's shape; `dimension` is that of a token's vector, `exit_layers` the exits, all above 0."""
 
     model_type = "modstar-reranker"
+
+    def __init__(self, **shape: Any):
+        # Transformers 5 makes one for a class without, which sets nothing.
+        super().__init__(**shape)
 
     def check(self) -> None:
         """Raise ValueError, in one line, for a shape that cannot exist."""

@@ -53,8 +53,8 @@ class TrainConfig:
         known = set(inspect.signature(ModularStarConfig).parameters)
         for name in self.model.keys() - known:
             raise ConfigError(f"{self.name}: unknown setting {name!r}; known are {', '.join(sorted(known))}")
-        config = ModularStarConfig(**(self.model | changed))
         try:
+            config = ModularStarConfig(**(self.model | changed))
             config.check()
         except (ValueError, TypeError, ZeroDivisionError) as error:
             raise ConfigError(f"{self.name}: {error}") from error

@@ -175,8 +175,10 @@ def _specials(old: Tokenizer, new: Tokenizer) -> dict[int, int]:
 
 def load_fast_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a transformers folder, without the padding and cutting that it may have stored."""
+    # Asked for the class by name, transformers reads no further files, some of which would have it run code.
+    kind = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
-        found = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        found = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         backend = found.backend_tokenizer
     except Exception as error:  # whatever transformers makes of a damaged or missing tokenizer
         raise PretrainedError(f"{folder}: no usable tokenizer ({_first_line(error)})") from error
