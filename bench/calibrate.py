@@ -1,6 +1,6 @@
 """How likely is a hit with these features the right one? Fits the calibrations that a bundle carries.
 
-    python -m bench.calibrate --eval EVAL --trees TREES [--bundle DIR] [--exits 0,4] [--write]
+    python -m bench.calibrate --eval EVAL --trees TREES [--exits 0,4] [--deepen-best N] [--write]
 
 At each exit, since cosines differ between them. The questions of the repository sets are asked in their own
 repository, where hits in the right files count as right, and in another one, where nothing does; docstrings
@@ -93,16 +93,25 @@ def strangers(repos: RepoSet) -> dict[str, list[str]]:
 
 
 def collect(
-    sources: Sources, depth: int, before: Calibration, sets: Sequence[str] = SETS, read: bool = False
+    sources: Sources,
+    depth: int,
+    before: Calibration,
+    sets: Sequence[str] = SETS,
+    read: bool = False,
+    deepen: int | None = None,
 ) -> Examples:
-    """The questions of `sets` asked at `depth`, at home and abroad; with `read` the best are read as well."""
+    """The questions of `sets` asked at `depth`, at home and abroad; with `read` the best are read as well.
+
+    deepen: how many of a question's chunks are embedded there, all candidates by default.
+    """
     examples = Examples(depth, before, read)
     for name in sets:
         foreign = strangers(load_repos(sources.evaluation, name, sources.trees)) if name in REPO_SETS else {}
         for place in sources.places(name, depth):
             progress(f"{name}: {place.name} at exit {depth}")
             others = foreign.get(place.name, [])
-            deepen_where_asked(place.workspace, [*(q.text for q in place.questions), *others], depth)
+            asked = [*(question.text for question in place.questions), *others]
+            deepen_where_asked(place.workspace, asked, depth, deepen)
             for question in place.questions:
                 examples.ask(place.workspace, question.text, True, question.is_right)
             for text in others:
@@ -185,6 +194,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--exits", type=numbers, default=(), help="depths, e.g. 0,4 (all that the bundle has)"
     )
+    best = "embed deeper the N best of a question (all candidates)"
+    parser.add_argument("--deepen-best", type=int, metavar="N", help=best)
     parser.add_argument("--sets", default=",".join(SETS), help="sets to ask (%(default)s)")
     parser.add_argument("--index-dir", type=Path, help="keep the indexes here, for other benchmarks too")
     parser.add_argument(
@@ -203,7 +214,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 examples = collect(sources, 0, found[0], names, read=True)
                 found[0] = found[0]._replace(read=fitted(examples, found[0])._replace(similar=None))
             for depth in () if args.read else depths(args.exits, bundle):
-                found[depth] = fitted(collect(sources, depth, found[depth], names), found[depth])
+                examples = collect(sources, depth, found[depth], names, deepen=args.deepen_best)
+                found[depth] = fitted(examples, found[depth])
     except (SetError, ModstarError) as error:
         print(f"bench.calibrate: {error}", file=sys.stderr)
         return 2
