@@ -66,10 +66,11 @@ class NotOurs(ModstarError):
 def installed(text: str | None, client: Client) -> str:
     """`text`, the content of the file or None when there is none, with the entry in it. Raises NotOurs."""
     if client.file.endswith(".toml"):
-        return _toml_installed(text or "", client)
-    if text is None or not text.strip():
-        # laid out unlike what is added to an empty object, so that uninstalling knows a file of our own
-        return json.dumps({client.section: {NAME: client.entry}}, indent=2) + "\n"
+        return _toml(client).lstrip() if text is None else _toml_installed(text, client)
+    if text is None:
+        return _whole(client) + "\n"
+    if not text.strip():
+        return text + _whole(client)
     known = _parsed(text)
     section = known.get(client.section, {})
     if not isinstance(section, dict):
@@ -90,16 +91,20 @@ def installed(text: str | None, client: Client) -> str:
 
 
 def uninstalled(text: str, client: Client) -> str | None:
-    """`text` without what `installed` put there; None when nothing else was in the file. Raises NotOurs."""
-    if client.file.endswith(".toml"):
-        made = text.replace(_line_ends(_toml(client), text), "", 1)
-        if made == text and f"[{client.section}.{NAME}]" in text:
-            raise NotOurs(f"its {NAME} was changed since")
-        return made or None
-    if NAME not in _section(_parsed(text), client):
-        return text
+    """`text` without what `installed` put there; None when that made the file. Raises NotOurs."""
     if text == installed(None, client):
         return None
+    if client.file.endswith(".toml"):
+        piece = _line_ends(_toml(client), text)
+        whole = piece.lstrip()  # how a file of our own begins
+        made = text.removeprefix(whole) if text.startswith(whole) else text.replace(piece, "", 1)
+        if made == text and f"[{client.section}.{NAME}]" in text:
+            raise NotOurs(f"its {NAME} was changed since")
+        return made
+    if NAME not in _section(_parsed(text), client):
+        return text
+    if not (blank := text.removesuffix(_whole(client))).strip():
+        return blank
     found = []
     for piece in (_line_ends(piece, text) for piece in _pieces(client)):
         made = text.replace(piece, "")
@@ -139,6 +144,11 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(known) != len(members):
         raise NotOurs("it has a key twice")
     return known
+
+
+def _whole(client: Client) -> str:
+    """What a file holds that held nothing: laid out unlike what is added to an empty object."""
+    return json.dumps({client.section: {NAME: client.entry}}, indent=2)
 
 
 def _paste(client: Client) -> str:
@@ -183,7 +193,7 @@ def _toml(client: Client) -> str:
 
 def _toml_installed(text: str, client: Client) -> str:
     piece = _line_ends(_toml(client), text)
-    if piece in text:
+    if piece in text or text.startswith(piece.lstrip()):
         return text
     if text and not text.endswith("\n"):
         raise NotOurs("its last line has no end")
@@ -254,6 +264,9 @@ def _command(verb: str, arguments: list[str]) -> None:
     else:
         try:
             _write(file, after if after is None else mark + after)
+            if after is None and "/" in client.file:
+                with suppress(OSError):  # what else is in its folder stays
+                    file.parent.rmdir()
         except OSError as error:
             raise ModstarError(f"{file} is left as it is: it cannot be written ({reason(error)})") from None
         print(f"{file}: {'added' if verb == 'install' else 'removed'} {NAME}")

@@ -50,6 +50,14 @@ def test_any_file_has_the_server_after_installing_and_is_itself_again_after_unin
 
 
 @pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("before", ["", "\n\n", "\r\n"])
+def test_a_file_that_held_nothing_is_there_again(name: str, before: str) -> None:
+    after = installed(before, CLIENTS[name])
+    assert installed(after, CLIENTS[name]) == after != before
+    assert uninstalled(after, CLIENTS[name]) == before
+
+
+@pytest.mark.parametrize("name", CLIENTS)
 def test_a_file_that_was_made_is_removed_again(name: str) -> None:
     assert uninstalled(installed(None, CLIENTS[name]), CLIENTS[name]) is None
 
@@ -135,7 +143,7 @@ def test_the_command_installs_once_shows_first_and_takes_back(tmp_path: Path, na
     assert "nothing to change" in command(tmp_path, "install", name).stdout
     assert file.read_bytes() == made and b"modstar" in made
     assert command(tmp_path, "uninstall", name).returncode == 0
-    assert not file.exists()
+    assert not list(tmp_path.iterdir())  # nor the folder that came with it
 
 
 def test_a_file_with_comments_stays_and_one_line_says_what_to_paste(tmp_path: Path) -> None:
