@@ -206,9 +206,13 @@ class Project:
 
         if content is not None and content not in CONTENTS:
             raise QueryError(f"content must be one of {', '.join(CONTENTS)}, not {str(content)[:40]!r}")
+        try:
+            languages = frozenset[str]().union(*map(languages_named, _listed(language)))
+        except QueryError as error:
+            raise QueryError(f"language {error}") from None
         bounds = Filter(
             below=self._below,
-            languages=frozenset[str]().union(*map(languages_named, _listed(language))),
+            languages=languages,
             globs=tuple(_listed(glob)),
             contents=frozenset() if content is None else frozenset({content}),
         )

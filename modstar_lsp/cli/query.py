@@ -64,7 +64,8 @@ def _command_here_or_there() -> int:
 
 def _command(encoder: Encoder | None = None) -> int:
     arguments = read_arguments()
-    if arguments.store is not None and (len(arguments.words) < 2 or arguments.similar is not False):
+    here_too = len(arguments.words) > 1 or arguments.lists
+    if arguments.store is not None and (not here_too or arguments.similar is not False):
         from modstar_lsp.cli import stored
 
         return stored.query(PROGRAM, arguments)
@@ -73,7 +74,8 @@ def _command(encoder: Encoder | None = None) -> int:
     if arguments.store is not None and (arguments.json or arguments.vimgrep):
         raise QueryError("--json and --vimgrep are of a PATH or of a --store: ask one after the other")
     by_code = arguments.similar is not False
-    text, paths = _text_and_paths(arguments.words, by_code)
+    text, named = _text_and_paths(arguments.words, by_code)
+    paths = [*named, *_listed(arguments.lists)]
     scopes, unread = _scopes(paths, arguments)
     question = _asker(arguments.similar, text, [*paths, *(scope.root for scope in scopes)])
     with ExitStack() as opened:
@@ -131,6 +133,18 @@ def _text_and_paths(words: Sequence[str], by_code: bool) -> tuple[str, Sequence[
     return text, [expanded(path) for path in paths]
 
 
+def _listed(files: Sequence[Path]) -> list[Path]:
+    """The folders in the lists that were named. Raises WorkspaceError."""
+    if not files:
+        return []
+    from modstar_lsp.stores.repositories import listed
+
+    paths = [expanded(line) for file in files for line in listed(file)]
+    if not paths:
+        raise WorkspaceError(f"{files[0]}: names no folder (one a line)")
+    return paths
+
+
 def _scopes(
     paths: Sequence[Path], arguments: SimpleNamespace
 ) -> tuple[Sequence[Scope], Sequence[ModstarError]]:
@@ -140,7 +154,7 @@ def _scopes(
     """
     if arguments.all:
         if paths:
-            raise QueryError("--all takes the place of PATH: leave one of them out")
+            raise QueryError("--all takes the place of PATH and --from: leave one of them out")
         return _every_scope(arguments)
     from modstar_lsp.workspace.scope import Scope, scope_of, united
 
@@ -409,7 +423,7 @@ def _for_people(answers: Sequence[Answered], arguments: SimpleNamespace) -> tupl
     """The hits in lines of text, and how many there are."""
     from modstar_lsp.cli.output import Layout, human, shown_path
 
-    words = answers[0].question.words()
+    words = _words(answers, arguments)
     found = _described(answers, words, arguments.k)
     # Of code that would be nearly all its words, so none.
     marked = frozenset() if answers[0].question.code else words
@@ -431,7 +445,7 @@ def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
             out.write(text)
             out.flush()
         return count
-    words = answers[0].question.words()
+    words = _words(answers, arguments)
     found = _described(answers, words, arguments.k)
     if out is None:
         return len(found)
@@ -466,6 +480,16 @@ def _print(answers: Sequence[Answered], arguments: SimpleNamespace) -> int:
             complain(PROGRAM, f"left out: editors misread {misread[0]!r} in such lines; --json shows all")
     out.flush()
     return len(found)
+
+
+def _words(answers: Sequence[Answered], arguments: SimpleNamespace) -> frozenset[str]:
+    """The words that tell which part of a hit to show: those of the question, and of what has to match."""
+    import re
+
+    from modstar_lsp.search.snippet import asked_words
+
+    wanted = (asked_words(re.sub(r"\\.", " ", pattern)) for pattern in arguments.regex)
+    return answers[0].question.words().union(*wanted)
 
 
 def _described(

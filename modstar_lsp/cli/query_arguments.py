@@ -24,6 +24,7 @@ _DEFAULTS = {
     "since": None,
     "similar": False,
     "all": False,
+    "lists": [],
     "min_score": None,
     "budget": None,
     "exit": None,
@@ -76,6 +77,7 @@ def make_parser() -> Parser:
 
     from modstar_lsp.cli.arguments import (
         Parser,
+        file_name,
         folder,
         language_argument,
         moment,
@@ -141,6 +143,14 @@ def make_parser() -> Parser:
     )
     add("--exit", type=whole, metavar="N", help="embed the question at this exit of the model (default: 0)")
     add("--all", action="store_true", help="search every folder that has an index (modstar indexes)")
+    add(
+        "--from",
+        dest="lists",
+        action="append",
+        type=file_name,
+        metavar="FILE",
+        help="search the folders in this list, one a line, besides PATH; repeatable",
+    )
     add("--no-refresh", action="store_true", help="search the index as it is")
     add(
         "--index-dir", type=folder, metavar="DIR", help="keep indexes here instead of the user's cache folder"

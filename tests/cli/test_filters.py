@@ -77,6 +77,13 @@ def test_lines_must_match_a_regex_too(wide: Shell) -> None:
     assert "no place holds" in both.err
 
 
+def test_of_neighbours_in_a_hit_the_one_that_matches_a_regex_is_shown(wide: Shell) -> None:
+    code = 'def {0}_door(host):\n    """Open a door of the host."""\n    return {0}(host)\n\n\n'
+    (wide.cwd / "doors.py").write_text(code.format("plain") + code.format("legacy"))
+    assert wide.query("open a door of the host").places[0] == "doors.py:1"
+    assert wide.query("open a door of the host", "--regex", r"legacy_\w+").places == ["doors.py:6"]
+
+
 def test_since_leaves_what_was_written_since(wide: Shell) -> None:
     old = time.time() - 30 * 86_400
     for path in wide.cwd.rglob("*.*"):

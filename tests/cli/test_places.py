@@ -176,6 +176,29 @@ def test_fifty_projects_are_searched_together(shell: Shell, tmp_path: Path) -> N
         assert answer.places[0] == f"{tmp_path}/many/p31/part31.py:1"
 
 
+def test_folders_in_a_list_are_searched_as_if_named(shell: Shell, two: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "projects.txt"
+    listed.write_text(f"# mine\n.\n\n{two}\n")
+    named = shell.query("tax on a price", ".", str(two), *EVERYTHING)
+    assert shell.query("tax on a price", "--from", str(listed), *EVERYTHING).out == named.out != ""
+    listed.write_text(f"{two}\n")
+    assert shell.query("tax on a price", ".", "--from", str(listed), *EVERYTHING).out == named.out
+    listed.write_text(f"{two}\n{tmp_path / 'gone'}\n")
+    answer = shell.query("wrap a gift", "--from", str(listed))
+    assert answer.status == 2 and answer.places[0] == f"{two}/gift.py:1" and answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "# nothing\n"])
+def test_a_list_that_is_missing_or_names_nothing_is_one_line(
+    shell: Shell, tmp_path: Path, content: str | None
+) -> None:
+    listed = tmp_path / "projects.txt"
+    if content is not None:
+        listed.write_text(content)
+    answer = shell.query("tax", "--from", str(listed))
+    assert answer.status == 2 and answer.err.count("\n") == 1 and str(listed) in answer.err
+
+
 def test_one_folder_that_cannot_be_searched_does_not_keep_the_others_from_it(
     shell: Shell, two: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ FILES = {
     "src/jsonio.py": "import json\n\n\ndef parse_json(text):\n    return json.loads(text)\n",
     "src/net.py": 'def connect(host):\n    raise OSError("connection refused")\n',
     "web/client.ts": "export function parseJson(text: string): unknown {\n  return JSON.parse(text);\n}\n",
+    "projects.txt": "~/src/a\n~/src/b\n",
 }
 
 
