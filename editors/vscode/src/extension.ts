@@ -1,5 +1,6 @@
 // What the extension is made of, and which command does what.
 import * as vscode from 'vscode';
+import { offerTools } from './agent';
 import { printDebugInformation } from './debug';
 import { INSTALL_COMMAND, onInterpreterChange } from './lookup';
 import { place, uri } from './hits';
@@ -38,6 +39,7 @@ export function activate(context: vscode.ExtensionContext): void {
     log,
     results,
     registerCopies(),
+    offerTools(running),
     new StatusItem(running),
     running.onDidChange(() => {
       if (running.condition === 'running') tick('install');

@@ -10,6 +10,9 @@ export const INSTALL_COMMAND = 'pip install ~/src/modstar';
 const WINDOWS = process.platform === 'win32';
 const PROGRAM = WINDOWS ? 'modstar-lsp.exe' : 'modstar-lsp';
 const MODULE = 'modstar_lsp.server';
+/** The one command, which lies beside the server and has the module that holds the server's. */
+const COMMAND = WINDOWS ? 'modstar.exe' : 'modstar';
+const COMMAND_MODULE = 'modstar_lsp';
 /** Importing Python's machinery for finding modules takes some 50 ms; a cold disk a second or more. */
 const PROBE_TIMEOUT_MS = 10_000;
 
@@ -55,6 +58,13 @@ export async function findProgram(): Promise<Program | undefined> {
   if (beside !== undefined) return { ...beside, foundBy: 'the interpreter of the Python extension' };
   const onPath = await executable(PROGRAM);
   return onPath === undefined ? undefined : { command: onPath, args: [], foundBy: 'the PATH' };
+}
+
+/** What starts the server for agents of the installation that `program` belongs to; undefined where nobody can tell. */
+export function agentCommand({ command, args }: Program): { command: string; args: string[] } | undefined {
+  if (args.at(-1) === MODULE) return { command, args: [...args.slice(0, -1), COMMAND_MODULE, 'mcp'] };
+  if (path.basename(command) !== PROGRAM) return undefined;
+  return { command: path.join(path.dirname(command), COMMAND), args: ['mcp'] };
 }
 
 /** A folder that no workspace controls. Python puts its working folder before the installed packages. */

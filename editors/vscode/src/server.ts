@@ -60,6 +60,8 @@ export class Server implements vscode.Disposable {
   private silent: Promise<void> = Promise.resolve();
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changed.event;
+  private readonly found = new vscode.EventEmitter<void>();
+  readonly onDidChangeProgram = this.found.event;
 
   constructor(private readonly log: vscode.LogOutputChannel) {}
 
@@ -185,6 +187,7 @@ export class Server implements vscode.Disposable {
       void this.tellMissing();
       return;
     }
+    this.found.fire();
     const { command, foundBy } = this.program;
     const args = [...this.program.args, ...vscode.workspace.getConfiguration('modstar').get<string[]>('args', [])];
     this.log.info(`starting ${[command, ...args].join(' ')} (found by ${foundBy})`);

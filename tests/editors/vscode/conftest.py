@@ -49,7 +49,7 @@ def environment(base: Path, bare_environment: dict[str, str]) -> dict[str, str]:
     """The same with modstar's programs on the PATH."""
     programs = base / "programs"
     programs.mkdir()
-    for name in ("modstar-lsp", "modstar-index"):
+    for name in ("modstar", "modstar-lsp", "modstar-index"):
         installed = Path(sys.executable).parent / name
         assert installed.exists(), f"{installed} is missing: pip install -e ."
         (programs / name).symlink_to(installed)

@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,14 @@ def promises(module: str) -> list[str]:
 
 
 def run_in_host(
-    module: str, folder: Path, base: Path, environment: dict[str, str], vsix: Path, *, trusted: bool = True
+    module: str,
+    folder: Path,
+    base: Path,
+    environment: dict[str, str],
+    vsix: Path,
+    *,
+    trusted: bool = True,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, str | None]:
     """Each promise of the module with None when it was kept, else what went wrong."""
     results = base / f"{module}.json"
@@ -28,7 +36,8 @@ def run_in_host(
     with zipfile.ZipFile(vsix) as package:
         package.extractall(extension)
     environment = {**environment, "MODSTAR_PROMISES": module, "MODSTAR_RESULTS": str(results)}
-    server = CodeServer(base / f"{module}-state", environment, trusted=trusted, tests_inside=True)
+    state = base / f"{module}-state"
+    server = CodeServer(state, environment, settings=settings, trusted=trusted, tests_inside=True)
     with server, Window() as window:
         url = server.url(
             folder, extensionDevelopmentPath=extension / "extension", extensionTestsPath=HOST / "index.js"
@@ -55,6 +64,11 @@ def trusted(shop: Path, base: Path, environment: dict[str, str], vsix: Path) -> 
 @pytest.fixture(scope="module")
 def missing(shop: Path, base: Path, bare_environment: dict[str, str], vsix: Path) -> dict[str, str | None]:
     return run_in_host("missing", shop, base, bare_environment, vsix)
+
+
+@pytest.fixture(scope="module")
+def tools(shop: Path, base: Path, environment: dict[str, str], vsix: Path) -> dict[str, str | None]:
+    return run_in_host("tools", shop, base, environment, vsix, settings={"chat.disableAIFeatures": False})
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +100,11 @@ def test_a_setting_that_restarts_the_server_logs_no_error(trusted: dict[str, str
 @pytest.mark.parametrize("promise", promises("missing"))
 def test_without_a_server(missing: dict[str, str | None], promise: str) -> None:
     assert missing[promise] is None, missing[promise]
+
+
+@pytest.mark.parametrize("promise", promises("tools"))
+def test_to_the_editors_own_agent(tools: dict[str, str | None], promise: str) -> None:
+    assert tools[promise] is None, tools[promise]
 
 
 @pytest.mark.parametrize("promise", promises("untrusted"))
