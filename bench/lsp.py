@@ -1,12 +1,13 @@
 """How fast the language server answers an editor, as a process at the other end of a pipe.
 
-    python -m bench.lsp --trees FOLDER [--only start,first,query,busy,saving,save,typing,end] [--work DIR]
+    python -m bench.lsp --trees FOLDER [--only start,query,...] [--work DIR]
 
 start   from the start of the process to the answer to `initialize`.
 first   from the start of the process to the first hits, in a workspace of 2,000 files never seen.
 query   from request to response on a workspace of 100,000 chunks, one question after the other; also while
         its index waits to be deepened.
-busy    the same while 1,000 files of it are indexed again, as after switching a branch.
+agent   the same questions to `modstar mcp` on the same index; and from its start to the list of its tools.
+busy    the same as `query` while 1,000 files of it are indexed again, as after switching a branch.
 saving  the same, ten questions a second, while a file is saved every second.
 save    from writing a file of that workspace to the first answer that holds what was written: told by the
         client at once (as VS Code does), and found out by the server itself (as in Neovim).
@@ -47,7 +48,7 @@ from evaluation.record import Record, command_line, progress, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 
-PARTS = ("start", "first", "query", "busy", "saving", "save", "typing", "end")
+PARTS = ("start", "first", "query", "agent", "busy", "saving", "save", "typing", "end")
 CHUNKS = 100_000
 FIRST_FILES = 2_000
 # Files changed at once to keep the indexer busy: what switching a branch does. It is over when what was
@@ -381,6 +382,78 @@ def _ask(client: Client, count: int) -> list[float]:
     return [client.search(text)[0] for text in itertools.islice(itertools.cycle(QUESTIONS), count)]
 
 
+class Agent:
+    """A `modstar mcp` process and the client's end of it. tools: seconds from its start to their list."""
+
+    def __init__(self, index_dir: Path, tree: Path) -> None:
+        begin = time.perf_counter()
+        options = (*_NO_DEEPENING, "--budget", "0", "--index-dir", str(index_dir))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "modstar_lsp", "mcp", *options, str(tree)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        who = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "b", "version": ""},
+        }
+        self.request("initialize", who)
+        self.request("tools/list", {})
+        self.tools = time.perf_counter() - begin
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # it ends with its input
+        self._process.wait(_WAIT)
+
+    def request(self, method: str, params: Any) -> float:
+        """Seconds until the answer, which is no error. Raises SetError."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        begin = time.perf_counter()
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or b"{}")
+        if "result" not in answer or answer["result"].get("isError"):
+            raise SetError(f"modstar mcp: {method}: {answer}")
+        return time.perf_counter() - begin
+
+    def search(self, query: str) -> float:
+        """Seconds that a question takes."""
+        return self.request("tools/call", {"name": "search", "arguments": {"query": query}})
+
+
+def agent(bench: Bench) -> None:
+    """The questions of `query` to the server for agents, which looks for what has changed before each."""
+    starts = []
+    for _ in range(2 * bench.rounds + 1):
+        with Agent(bench.empty(), bench.empty()) as one:
+            starts.append(one.tools)
+    bench.raw["agent start"] = starts
+    median = statistics.median(starts)
+    bench.note(
+        f"modstar mcp: process start to the list of its tools ({len(starts)})",
+        f"{median:.3f} s",
+        "under 0.5 s",
+        median < 0.5,
+    )
+    client, tree = bench.big()
+    with client:
+        chunks = client.ready()["chunks"]
+    with Agent(bench.work / "indexes", tree) as one:
+        for text in itertools.islice(itertools.cycle(QUESTIONS), WARM_QUESTIONS):
+            one.search(text)
+        seconds = [one.search(text) for text in itertools.islice(itertools.cycle(QUESTIONS), bench.questions)]
+    bench.spread(f"modstar mcp: search over its pipe, {chunks:,} chunks", seconds, 15, 40)
+
+
 def busy(bench: Bench) -> None:
     """Questions while part of the large workspace is indexed again."""
     seconds: list[float] = []
@@ -573,6 +646,7 @@ _DO: dict[str, Callable[[Bench], None]] = {
     "start": start,
     "first": first,
     "query": query,
+    "agent": agent,
     "busy": busy,
     "saving": saving,
     "save": save,

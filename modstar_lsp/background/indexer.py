@@ -8,7 +8,8 @@ done since.
     {"do": "settings", "include": [..], "exclude": [..], "share": 0.5, "on_battery": "pause", "deepen": true,
      "max_file_bytes": 1000000, "exit": null or the deepest exit to use}
     {"do": "refresh", "paths": null or a list}   {"do": "clear"}   {"do": "pause"}   {"do": "resume"}
-    {"do": "typing"}
+    {"do": "typing"}   {"do": "look"}: a refresh that somebody waits for, of what the system says has changed
+    when "look" was true at the opening, else of everything
 
 What it says, a line each: "event" is opened, started, progress, finished or failed, "job" what it is about.
 """
@@ -46,6 +47,9 @@ _WATCH_DELAY = 0.05
 _SAVED_FILES = 50
 # What was said to have changed is not always all: after the last of it everything is looked at once more.
 _SECOND_LOOK_SECONDS = 5.0
+# Changes that the system does not tell, as on a network drive, are looked for after so long.
+_WALK_SECONDS = 60.0
+_NEVER = float("-inf")
 # A refresh that another process was in the way of is tried again after this long.
 _RETRY_SECONDS = 1.0
 # Deepening holds its breath for so long after a key press or a question.
@@ -79,12 +83,16 @@ class Indexer:
         self._share = Share(1.0)
         # What is due, and why not.
         self._saved: set[str] = set()
+        self._look_due = False
         self._refresh_due = False
         self._clear_due = False
         self._settings_due = False
         self._deepen_due = False
         self._paused = False
         self._complete = False  # at least once everything was refreshed
+        self._walked = (
+            _NEVER  # when all was looked at; never while it is unknown what came of the last refresh
+        )
         self._typed = -_TYPING_SECONDS
         self._power_seen = (-_POWER_SECONDS, False)
         self._stale = 1.0  # the share of the files that is newer than the graph, 1 when nobody knows
@@ -103,6 +111,8 @@ class Indexer:
         with self._wake:
             if kind == "refresh":
                 self._take_changes(command.get("paths"))
+            elif kind == "look":
+                self._look_due = True
             elif kind == "clear":
                 self._clear_due = True
             elif kind == "pause":
@@ -145,6 +155,11 @@ class Indexer:
         self._say("opened", notice=workspace.notice)
         if command.get("watch"):
             self._watch(workspace)
+        elif command.get("look"):
+            from modstar_lsp.files.watch import Watcher
+
+            self._watcher = Watcher(workspace.root, lambda paths: None, bounds=workspace.bounds)
+            self._watcher.start(tells=False)
         with self._wake:
             self._workspace = workspace
             self._refresh_due = True
@@ -181,7 +196,7 @@ class Indexer:
             self._share.take()
             with self._turn:
                 if clear:
-                    self._complete = False
+                    self._complete, self._walked = False, _NEVER
                     self._guarded("clear", workspace.clear)
                 if settings:  # clearing forgets them
                     self._guarded("settings", lambda: workspace.follow_settings(*self._bounds()))
@@ -198,19 +213,38 @@ class Indexer:
     def _looking(self) -> None:
         while True:
             with self._wake:
-                while self._workspace is None or self._paused or not self._saved or self._refresh_due:
+                while (
+                    self._workspace is None
+                    or self._paused
+                    or not (self._saved or self._look_due)
+                    or self._refresh_due
+                ):
                     self._wake.wait()
                 workspace = self._workspace
+                look, self._look_due = self._look_due, False
             with self._turn:
+                found = self._looked() if look else ()
                 with self._wake:
+                    self._take_changes(found)
+                    if self._refresh_due:
+                        self._wake.notify_all()
+                        continue
                     saved, self._saved = self._saved, set()
-                if saved:
+                if saved or look:
                     self._guarded("refresh", partial(self._refresh, workspace, saved))
-            self._later(_SECOND_LOOK_SECONDS)
+            if saved:
+                self._later(_SECOND_LOOK_SECONDS)
+
+    def _looked(self) -> Collection[str]:
+        """The paths outside of which nothing has changed since the last refresh, "" for everything."""
+        if self._watcher is None or time.monotonic() - self._walked > _WALK_SECONDS:
+            return {""}
+        return self._watcher.look()
 
     def _refresh(self, workspace: Workspace, saved: set[str] | None) -> None:
         self._say("started", "refresh")
         self._share.begin()
+        walked, self._walked = self._walked, _NEVER
         report = workspace.refresh(
             lambda progress: self._progress("refresh", progress, rests=saved is None),
             lambda: self._paused or self._clear_due,
@@ -226,6 +260,8 @@ class Indexer:
             notice=workspace.notice,
             left_out=workspace.left_out,
         )
+        if report.complete:
+            self._walked = time.monotonic() if saved is None else walked
         with self._wake:
             self._complete |= report.complete
             self._stale += (report.added + report.changed + report.removed) / max(1, report.files)

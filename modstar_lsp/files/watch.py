@@ -84,8 +84,11 @@ class Watcher:
         self._identity = _identity(self.root)
         self._seen: Walk | None = None
 
-    def start(self) -> None:
-        """Starts watching; falls back to polling where the system's limit on watched folders is reached."""
+    def start(self, *, tells: bool = True) -> None:
+        """Starts watching; falls back to polling where the system's limit on watched folders is reached.
+
+        tells: False for who asks by `look` instead: then no thread is started.
+        """
         if self._threads:
             return
         self._stopping.clear()
@@ -94,15 +97,28 @@ class Watcher:
             if inotify.is_available():
                 self._inotify = inotify.Inotify()
                 self._watch_folders()
-            else:
+            elif tells:
                 self._observe()
         except OSError as error:  # ENOSPC, EMFILE: no watches or instances left
             self._poll_from_now(error)
             self._unwatch()
-        for work in (self._listen, self._report):
+        for work in (self._listen, self._report) if tells else ():
             thread = threading.Thread(target=work, name="modstar-watch", daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def look(self) -> set[str]:
+        """What `on_change` would be told, all that was written until now: after `start(tells=False)`.
+
+        `EVERYTHING` where the system watches nothing: then a walk alone can tell.
+        """
+        if self._inotify is None or self.polling:
+            return {EVERYTHING}
+        while events := self._inotify.read(0):
+            self._mark({path for event in events for path in self._paths(*event)})
+        self._look_at_root()
+        dirty, self._dirty = self._dirty, set()
+        return self._seen_to(dirty)
 
     def stop(self) -> None:
         """Stops watching; when it returns, `on_change` is not called again."""
@@ -286,16 +302,20 @@ class Watcher:
                 if self._stopping.is_set():
                     return
                 dirty, self._dirty = self._dirty, set()
-            changed = {told for path in dirty if (told := self._told(path)) is not None}
-            if EVERYTHING in changed:
-                try:
-                    self._watch_folders()
-                except OSError as error:
-                    if self._stopping.is_set():
-                        return
-                    self._poll_from_now(error)
+            changed = self._seen_to(dirty)
             if changed and not self._stopping.is_set():
                 self.on_change(changed)
+
+    def _seen_to(self, dirty: set[str]) -> set[str]:
+        """What is told of marked paths; folders that came and went are watched and not."""
+        changed = {told for path in dirty if (told := self._told(path)) is not None}
+        if EVERYTHING in changed:
+            try:
+                self._watch_folders()
+            except OSError as error:
+                if not self._stopping.is_set():
+                    self._poll_from_now(error)
+        return changed
 
     def _told(self, path: str) -> str | None:
         """What a marked path is told as, None for what is no part of the workspace."""

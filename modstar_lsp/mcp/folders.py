@@ -26,7 +26,7 @@ _FOLDER_LOOK_SECONDS = 0.1
 # The indexer of a folder that nobody has asked about for so long is ended; it starts again with a question.
 _IDLE_SECONDS = 600.0
 # What it may take of the machine: as the language server's.
-_POLITE = {"watch": False, "share": 0.5, "on_battery": "pause", "deepen": False}
+_POLITE = {"watch": False, "look": True, "share": 0.5, "on_battery": "pause", "deepen": False}
 
 # Of a path in a message so many letters.
 _PATH_LETTERS = 200
@@ -75,7 +75,7 @@ class Folder:
                 patience = CHANGES_SECONDS if known else FIRST_SECONDS
             if child is not None:
                 child.send("typing")  # work makes way for who asks
-                child.send("refresh")
+                child.send("look")
             deadline = time.monotonic() + patience
             while self._complete < wanted and not self._failure and not cancelled():
                 if (left := deadline - time.monotonic()) <= 0:

@@ -236,3 +236,31 @@ def test_a_root_that_is_moved_away_is_noticed(plant: Plant, heard: Heard, tmp_pa
     with Watcher(folder, heard, delay=0.1) as watcher:
         folder.rename(tmp_path / "elsewhere")
         assert heard.wait(lambda: watcher.lost and EVERYTHING in heard.paths)
+
+
+@pytest.mark.skipif(not inotify.is_available(), reason="the system tells it at once on Linux alone")
+def test_who_asks_is_told_all_that_was_written_before(plant: Plant) -> None:
+    folder = plant({"a.py": "x = 1\n", "sub/b.py": "", ".gitignore": "made.py\n"})
+    watcher = Watcher(folder, lambda paths: None)
+    watcher.start(tells=False)
+    assert watcher.look() == set()
+    (folder / "a.py").write_text("x = 2\n")
+    (folder / "sub/new.py").write_text("y\n")
+    (folder / "made.py").write_text("z\n")
+    assert watcher.look() == {"a.py", "sub/new.py"} and watcher.look() == set()
+    (folder / "other").mkdir()
+    (folder / "other/c.py").write_text("z\n")
+    assert watcher.look() == {EVERYTHING}
+    (folder / "other/c.py").write_text("zz\n")
+    assert watcher.look() == {"other/c.py"}
+    watcher.stop()
+
+
+def test_where_nothing_can_be_watched_who_asks_is_told_to_walk(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inotify, "is_available", lambda: False)
+    watcher = Watcher(plant({"a.py": ""}), lambda paths: None)
+    watcher.start(tells=False)
+    assert watcher.look() == watcher.look() == {EVERYTHING}
+    watcher.stop()

@@ -245,3 +245,36 @@ def client_of(start: Callable[..., Client], shop: Path) -> Client:
     client = start(shop)
     client.call("status")
     return client
+
+
+def test_whatever_changes_is_known_to_the_very_next_question(client: Client, shop: Path) -> None:
+    """In a folder that was asked about before, where the system is asked what has changed."""
+
+    def found(name: str, word: str) -> bool:
+        return name in client.call("search", query=word, lines=0)
+
+    client.call("search", query="weigh a parcel")
+    for turn in range(3):
+        new, moved = shop / f"src/quokka{turn}.py", shop / f"src/wombat{turn}.py"
+        new.write_text(f"def quokka_{turn}():\n    return {turn}\n")
+        assert found(new.name, f"quokka_{turn}")
+        new.rename(moved)
+        assert found(moved.name, f"quokka_{turn}") and not found(new.name, f"quokka_{turn}")
+        moved.write_text(f"def numbat_{turn}():\n    return {turn}\n")
+        assert found(moved.name, f"numbat_{turn}")
+        deep = shop / f"new{turn}/deep/bilby.py"
+        deep.parent.mkdir(parents=True)
+        deep.write_text(f"def bilby_{turn}():\n    pass\n")
+        assert found(f"new{turn}/deep/bilby.py", f"bilby_{turn}")
+        deep.write_text(f"def potoroo_{turn}():\n    pass\n")
+        assert found(f"new{turn}/deep/bilby.py", f"potoroo_{turn}")
+        (shop / ".gitignore").write_text(f"new{turn}/\n")
+        assert not found("bilby.py", f"potoroo_{turn}")
+        (shop / ".gitignore").unlink()
+        assert found("bilby.py", f"potoroo_{turn}")
+        moved.unlink()
+        shutil.rmtree(shop / f"new{turn}")
+        assert not found(moved.name, f"numbat_{turn}") and not found("bilby.py", f"potoroo_{turn}")
+    for number in range(120):
+        (shop / f"src/many{number}.py").write_text(f"def bandicoot_{number}():\n    pass\n")
+    assert all(found(f"many{number}.py", f"bandicoot_{number}") for number in (0, 60, 119))
