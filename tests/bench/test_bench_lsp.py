@@ -29,7 +29,7 @@ def test_every_part_leaves_its_figures(
     (written,) = (tmp_path / "out").glob("*-lsp-*.json")
     results = json.loads(written.read_text())["results"]
     promised = [figure for figure in results["figures"] if figure[2]]
-    assert len(promised) == 10
+    assert len(promised) == 12
     assert all(isinstance(held, bool) for *_, held in promised)
     assert written.with_suffix(".md").is_file()
     assert str(tmp_path) not in written.read_text()
