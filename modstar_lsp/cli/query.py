@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
@@ -18,6 +17,8 @@ from modstar_lsp.errors import ModstarError, QueryError, StoreError, WorkspaceEr
 from modstar_lsp.startup import allow_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modstar_lsp.cli.arguments import Place
     from modstar_lsp.encoder import Encoder
     from modstar_lsp.index import DamagedIndex
@@ -113,6 +114,8 @@ def _is_model(encoder: Encoder, bundle: Path | None) -> bool:
 
 def _text_and_paths(words: Sequence[str], by_code: bool) -> tuple[str, Sequence[Path]]:
     """What was asked and where, from the positional arguments."""
+    from pathlib import Path
+
     if by_code:
         text, paths = "", words
     elif words:
@@ -236,6 +239,8 @@ def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
 
 def _selected_file(file: Path, around: Sequence[Path]) -> Path:
     """The file of --similar, as the current directory or else a folder that is searched knows it."""
+    from pathlib import Path
+
     for folder in (Path.cwd(), *around):
         candidate = folder / expanded(file)
         if candidate.is_file():
@@ -503,6 +508,8 @@ def _described(
     ]
     if len(answers) == 1:
         return found
+    from pathlib import Path
+
     from modstar_lsp.workspace.several import Found, together
 
     return [(Path(one.root), one.it) for one in together(Found(*one) for one in found)[:k]]

@@ -632,6 +632,12 @@ def test_without_a_server_no_socket_is_imported(indexed: Shell) -> None:
     assert indexed.query("parse_json", program=program).status == 0
 
 
+def test_what_a_server_answers_imports_nothing_that_takes_long(served: Shell) -> None:
+    heavy = ("numpy", "argparse", "pathlib", "json", "shutil", "subprocess", "logging")
+    program = f"import sys; sys.modules.update(dict.fromkeys({heavy}))"
+    assert served.query("parse_json", "--json", program=program).status == 0
+
+
 def test_the_server_of_an_editor_keeps_one_too(short: Path) -> None:
     shell = make_shop(short / "editor")
     command = [sys.executable, "-c", f"{SOON}\nfrom modstar_lsp.server.main import main\nmain()"]
