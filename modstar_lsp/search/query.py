@@ -29,6 +29,8 @@ STOP_WORDS = frozenset(
 )
 
 _NAME = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->|/|\\)[^\W\d]\w*)*")
+# Written with points, and neither a name nor what is looked for.
+_ABBREVIATIONS = re.compile(r"\b(?:e\.g|i\.e|a\.k\.a|w\.r\.t)\b\.?", re.I)
 _CASE_BORDER = re.compile(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]|_\w|\w_")
 
 
@@ -53,6 +55,8 @@ class Query(NamedTuple):
 def analyse(text: str) -> Query:
     """The parts of `text` that ranking uses. Raises QueryError when it holds no word at all."""
     typed, text = text, in_english(text)
+    said = _ABBREVIATIONS.sub(" ", text)
+    text = said if said.strip() else text
     words = split_words(text)[:MAX_WORDS]
     if not words:
         raise QueryError("the query holds no words: type what the code does, or a name in it")
@@ -81,8 +85,12 @@ def headline(text: str) -> str:
 
 
 def looks_like_name(token: str) -> bool:
-    """Whether a token of a sentence is an identifier: inner capitals, underscores or a qualified name."""
-    return bool(_CASE_BORDER.search(token)) or bool(re.search(r"\w(?:\.|::|#|->)\w", token))
+    """Whether a token of a sentence is an identifier: inner capitals, underscores or a qualified name.
+
+    Single letters with points between them are an abbreviation: a.m., U.S.
+    """
+    qualified = re.search(r"\w\w\.\w|\w\.\w\w|\w(?:::|#|->)\w", token)
+    return bool(_CASE_BORDER.search(token)) or bool(qualified)
 
 
 def name_parts(name: str) -> Sequence[str]:

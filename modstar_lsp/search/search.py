@@ -353,13 +353,13 @@ def _ranked(
     totals = raw - repeats
     by_score = np.argsort(-totals, kind="stable")
     best = by_score[: options.k]
-    if found.likeness is None:
-        likely = calibration.probability(absolute_features(found, query, best))
-    else:
-        likely = found.likeness[best]
-    if found.likeness is None and options.rules:
-        sure = _is_sure(snapshot, query, found, best)
-        likely = np.where(sure, np.maximum(likely, calibration.threshold), likely)
+    likely = _likely(snapshot, query, found, best, options, calibration)
+    if found.likeness is None and options.rules and best.size and likely[0] < calibration.threshold:
+        sure = _is_sure(snapshot, query, found)
+        if moved is None and sure.any():  # what would be withheld does not stand before what never is
+            by_score = by_score[np.argsort(~sure[by_score], kind="stable")]
+            best = by_score[: options.k]
+            likely = _likely(snapshot, query, found, best, options, calibration)
     likely = np.minimum.accumulate(likely) if likely.size else likely
     if found.likeness is not None:  # each hit is like the selection or is not
         usual = calibration.threshold
@@ -400,15 +400,33 @@ def _ranked(
     return Results(hits, closest, snapshot.indexed_share, time.perf_counter() - begin, good=good)
 
 
-def _is_sure(snapshot: View, query: Query, found: Candidates, best: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which hits are never withheld: they define the name that is the question or hold it whole, or hold all
-    words of the question, one of which few chunks hold."""
-    held = found.coverage[best] > 1 - 1e-3
+def _likely(
+    snapshot: View,
+    query: Query,
+    found: Candidates,
+    best: NDArray[np.intp],
+    options: Options,
+    calibration: Calibration,
+) -> Floats:
+    """How likely each of `best` is, at least the threshold for those that are never withheld."""
+    if found.likeness is not None:
+        return found.likeness[best]
+    likely = calibration.probability(absolute_features(found, query, best))
+    if not options.rules:
+        return likely
+    sure = _is_sure(snapshot, query, found.at(best))
+    return np.where(sure, np.maximum(likely, calibration.threshold), likely)
+
+
+def _is_sure(snapshot: View, query: Query, found: Candidates) -> NDArray[np.bool_]:
+    """Which candidates are never withheld: they define the name that is the question or hold it whole, or they
+    hold all words of the question, one of which few chunks hold."""
+    held = found.coverage > 1 - 1e-3
     if max(found.terms.idf.values(), default=0.0) < idf_of(snapshot.corpus.chunks, FEW_HOLDERS):
         held[:] = False
     if query.is_name:
-        held |= found.identifiers[best] > 0
-        held |= np.array([bool(named_symbol(query, found.chunks[row].symbols)) for row in best], bool)
+        held |= found.identifiers > 0
+        held |= np.array([bool(named_symbol(query, chunk.symbols)) for chunk in found.chunks], bool)
     return held
 
 

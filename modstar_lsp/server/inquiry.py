@@ -7,6 +7,7 @@ better answer is to be had soon.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event
@@ -18,7 +19,7 @@ from modstar_lsp.server.protocol import Answer, ClientHit, Filters, IndexState
 from modstar_lsp.server.reader import FolderAnswer
 from modstar_lsp.server.root import Root
 from modstar_lsp.server.settings import Settings
-from modstar_lsp.server.uris import relative
+from modstar_lsp.server.uris import relative, to_path
 
 if TYPE_CHECKING:
     from modstar_lsp.stores.beside import StoreBeside
@@ -230,7 +231,9 @@ def _merged(found: Sequence[FolderAnswer], limit: int) -> tuple[tuple[ClientHit,
         return found[0].hits, None if found[0].hits else found[0].closest
     best: dict[object, ClientHit] = {}
     for hit in sorted((hit for part in found for hit in part.hits), key=lambda hit: -hit.score):
-        best.setdefault((hit.uri, hit.range), hit)  # a folder may lie within another
+        # A folder may lie within another, or be reached through a link as well.
+        place = os.path.realpath(to_path(hit.uri) or hit.uri)
+        best.setdefault((place, hit.range), hit)
     hits = tuple(hit._replace(rank=rank) for rank, hit in enumerate(list(best.values())[:limit], 1))
     candidates = [part.closest for part in found if part.closest is not None and not hits]
     return hits, max(candidates, key=lambda hit: hit.score, default=None)

@@ -65,6 +65,7 @@ end
     "handles.py": "class Console:\n"
     + "".join(f"    def part_{n}(self):\n        return self._prev_handles, {n}\n\n" for n in range(30)),
     "deploy.sh": '#!/bin/sh\nexport CREATE_UNICODE_ENVIRONMENT=1\nrun "$CREATE_UNICODE_ENVIRONMENT"\n',
+    "price.py": 'def g(x):\n    """消費税込みの価格を計算する関数"""\n    return x\n',
     "notes.py": 'def reset(account):\n    """Письмо о восстановлении пароля."""\n    return account\n',
 }
 
@@ -119,6 +120,15 @@ def test_words_that_stand_together_in_one_place_are_never_no_match(neighbours: S
     answer = neighbours.query("восстановлении пароля")
     assert answer.status == 0
     assert answer.places[0].startswith("notes.py:")
+
+
+@pytest.mark.parametrize("asked", ["消費税込みの価格を計算する関数", "価格を計算する"])
+def test_what_holds_all_words_is_not_hidden_behind_what_would_be_withheld(
+    neighbours: Shell, asked: str
+) -> None:
+    answer = neighbours.query(asked, "-k", "1")
+    assert answer.status == 0
+    assert answer.places == ["price.py:1"]
 
 
 def test_an_identifier_that_only_a_test_uses_is_found_before_what_sounds_like_it(tmp_path: Path) -> None:

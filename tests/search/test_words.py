@@ -83,6 +83,9 @@ def test_sameness_is_symmetric_and_bounded(one: str, other: str) -> None:
         ("parse_json retries", ("parse_json",), False),
         ("where do we retry failed uploads", (), False),
         ("std::vector::push_back", ("std::vector::push_back",), True),
+        ("os.path joins", ("os.path",), False),
+        ("errors, e.g. timeouts, i.e. late answers", (), False),
+        ("meetings at 9 a.m. in the U.S.", (), False),
     ],
 )
 def test_names_in_a_question(text: str, names: tuple[str, ...], is_name: bool) -> None:
@@ -93,6 +96,8 @@ def test_names_in_a_question(text: str, names: tuple[str, ...], is_name: bool) -
 def test_function_words_are_kept_only_when_there_is_nothing_else() -> None:
     assert analyse("where is the parser").terms == ("parser",)
     assert analyse("how to").terms == ("how", "to")
+    assert analyse("errors, e.g. timeouts").terms == ("errors", "timeouts")
+    assert analyse("e.g.").terms
 
 
 def test_a_qualified_name_falls_into_its_parts() -> None:

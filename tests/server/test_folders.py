@@ -159,3 +159,15 @@ def test_a_folder_that_is_not_there_or_not_a_file_says_so(
     )
     assert [bool(folder.get("message")) for folder in status["folders"]] == [False, True, True]
     assert places(client, "parse json")[0] == (project.as_uri(), "app/json_io.py")
+
+
+def test_a_folder_that_is_open_through_a_link_too_gives_each_place_once(
+    start: Callable[..., Client], project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(project)
+    client = start()
+    client.initialize(project, tmp_path / "link")
+    client.ready(2)
+    found = [(hit["path"], str(hit["range"])) for hit in client.search("parse json", minScore=0)["hits"]]
+    assert found
+    assert len(found) == len(set(found))
