@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modstar_lsp.errors import WorkspaceError
+from modstar_lsp.errors import WorkspaceError, reason
 from modstar_lsp.files import kinds, secrets
 from modstar_lsp.files.ignore import Patterns, read_patterns
 from modstar_lsp.files.reasons import Reason
@@ -451,4 +451,4 @@ def checked_folder(root: Path) -> Path:
 
 def _unreadable(root: Path, error: OSError) -> WorkspaceError:
     hint = "; check its permissions" if isinstance(error, PermissionError) else ""
-    return WorkspaceError(f"{root}: cannot be read ({error.strerror or error}){hint}")
+    return WorkspaceError(f"{root}: cannot be read ({reason(error)}){hint}")

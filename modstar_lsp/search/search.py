@@ -419,8 +419,11 @@ def _likely(
 
 
 def _is_sure(snapshot: View, query: Query, found: Candidates) -> NDArray[np.bool_]:
-    """Which candidates are never withheld: they define the name that is the question or hold it whole, or they
-    hold all words of the question, one of which few chunks hold."""
+    """Which candidates are never withheld.
+
+    They define the name that is the question or hold it whole, or they hold all words of the question, one of
+    which few chunks hold.
+    """
     held = found.coverage > 1 - 1e-3
     if max(found.terms.idf.values(), default=0.0) < idf_of(snapshot.corpus.chunks, FEW_HOLDERS):
         held[:] = False
