@@ -92,6 +92,14 @@ def test_a_shared_ending_is_decided_by_the_content(name: str, text: str, languag
         ("a.svelte", "svelte"),
         ("a.astro", "astro"),
         ("a.cu a.cuh", "cpp"),
+        ("a.abap", "abap"),
+        ("a.adb a.ada", "ada"),
+        ("a.nu", "nushell"),
+        ("a.pony", "pony"),
+        ("a.res a.resi", "rescript"),
+        ("a.ql a.qll", "codeql"),
+        ("a.td", "tablegen"),
+        ("a.yang", "yang"),
     ],
 )
 def test_source_has_a_language_and_belongs_to_the_workspace(plant: Plant, names: str, language: str) -> None:
