@@ -9,7 +9,7 @@ from typing import NamedTuple
 from modstar_lsp.encoder.dictionary import in_english
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import QueryError
-from modstar_lsp.index.words.terms import asked_terms, bare_name
+from modstar_lsp.index.words.terms import asked_terms, bare_name, operator_of
 
 # Words beyond this many add time and no meaning: a pasted stack trace is searched by its beginning.
 MAX_WORDS = 256
@@ -18,6 +18,11 @@ MAX_WORDS = 256
 PASTED_WORDS = 60
 # A first line of fewer words is a greeting or a label, and says too little.
 HEADLINE_WORDS = 3
+
+NO_WORDS = "the query holds no words: type what the code does, or a name in it"
+
+# An operator has no more signs.
+_MAX_OPERATOR = 16
 
 # Function words of English questions. They stay in the postings (code uses `for`, `in`, `not` as words
 # too) but a sentence is not searched for them.
@@ -59,7 +64,10 @@ def analyse(text: str) -> Query:
     text = said if said.strip() else text
     words = split_words(text)[:MAX_WORDS]
     if not words:
-        raise QueryError("the query holds no words: type what the code does, or a name in it")
+        operator = asked_operator(text)
+        if not operator:
+            raise QueryError(NO_WORDS)
+        return Query(text, (), (), (bare_name(operator),), True)
     tokens = _NAME.findall(text)
     stripped = bare_name(text.strip().rstrip("()"))
     is_name = len(tokens) == 1 and tokens[0] == stripped
@@ -70,6 +78,13 @@ def analyse(text: str) -> Query:
     compounds = [part.strip("_").lower() for part in parts]
     spoken = () if typed == text else tuple(dict.fromkeys(asked_terms(typed)[:MAX_WORDS]))
     return Query(text, tuple(words), tuple(dict.fromkeys([*kept, *compounds])), names, is_name, spoken)
+
+
+def asked_operator(text: str) -> str:
+    """The operator that a question without a word asks for, `<*>` or `(<*>)`; "" for none."""
+    signs = text.strip()
+    inner = signs[1:-1] if signs.startswith("(") and signs.endswith(")") else signs
+    return operator_of(inner) if len(signs) <= _MAX_OPERATOR else ""
 
 
 def headline(text: str) -> str:
@@ -95,4 +110,6 @@ def looks_like_name(token: str) -> bool:
 
 def name_parts(name: str) -> Sequence[str]:
     """`HTTPAdapter.send` -> `HTTPAdapter`, `send`."""
+    if operator := operator_of(name):
+        return [*name_parts(name[: -len(operator)]), operator]
     return [part for part in re.split(r"\.|::|#|->|/|\\", name) if part]

@@ -40,7 +40,7 @@ from modstar_lsp.search.candidates import elsewhere, likeness_features, pool, sh
 from modstar_lsp.search.filters import Filter, Sources, allowed_rows
 from modstar_lsp.search.late_interaction import late_interaction
 from modstar_lsp.search.lexical import idf_of
-from modstar_lsp.search.query import MAX_WORDS, Query, analyse, headline
+from modstar_lsp.search.query import MAX_WORDS, NO_WORDS, Query, analyse, headline
 from modstar_lsp.search.ranking import (
     RULES,
     SIMILAR_WEIGHTS,
@@ -236,6 +236,8 @@ def gather(snapshot: View, encoder: Encoder, text: str, options: Options) -> tup
     """The analysed question and the unranked candidates: what ranking and calibration start from."""
     _check(options)
     query = analyse(text)
+    if not query.words and not snapshot.defining(query.names):  # signs that are no operator here
+        raise QueryError(NO_WORDS)
     if query.spoken:
         query = query._replace(terms=_held_terms(snapshot, query))
     allowed = allowed_rows(snapshot, options.filters, options.sources)

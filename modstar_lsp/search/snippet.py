@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from modstar_lsp.encoder.words import word_pattern
-from modstar_lsp.index.words.terms import unspaced_parts
+from modstar_lsp.index.words.terms import operator_of, unspaced_parts
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse
 
@@ -128,7 +128,7 @@ def defining_line(lines: Sequence[str], symbol: str) -> int:
 
 def last_name(symbol: str) -> str:
     """`send` of `HTTPAdapter.send`."""
-    return next((part for part in reversed(re.split(r"\W+", symbol)) if part), symbol)
+    return operator_of(symbol) or next((part for part in reversed(re.split(r"\W+", symbol)) if part), symbol)
 
 
 def name_at(line: str, name: str) -> int:

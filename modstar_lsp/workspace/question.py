@@ -39,7 +39,10 @@ class Question(NamedTuple):
     def of_text(cls, text: str) -> Question:
         """A sentence or name, and what bounds it: see grammar.py. Raises QueryError when it holds no word."""
         if not split_words(text):
-            raise QueryError("the query holds no words: type what the code does, or a name in it")
+            from modstar_lsp.search.query import analyse
+
+            analyse(text)  # raises, but for an operator
+            return cls(text)
         if not any(sign in text for sign in _GRAMMAR_SIGNS):  # most: reading it would only cost an import
             return cls(text)
         from modstar_lsp.workspace.grammar import parse_question

@@ -65,6 +65,8 @@ end
     "handles.py": "class Console:\n"
     + "".join(f"    def part_{n}(self):\n        return self._prev_handles, {n}\n\n" for n in range(30)),
     "deploy.sh": '#!/bin/sh\nexport CREATE_UNICODE_ENVIRONMENT=1\nrun "$CREATE_UNICODE_ENVIRONMENT"\n',
+    "Ops.hs": "module Ops where\n\n(.:?) :: Int -> Int -> Int\n(.:?) a b = a\n",
+    "render.scala": "class Renderable {\n  def <<#(s: String) = quote(s)\n  def +??(a: Int) = a\n}\n",
     "price.py": 'def g(x):\n    """消費税込みの価格を計算する関数"""\n    return x\n',
     "notes.py": 'def reset(account):\n    """Письмо о восстановлении пароля."""\n    return account\n',
 }
@@ -94,12 +96,23 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         ("exclude_end?", "range.rb:10"),
         ("errors", "model.rb:2"),
         ("Errors", "errors.rb:1"),
+        (".:?", "Ops.hs:3"),
+        ("(.:?)", "Ops.hs:3"),
+        ("<<#", "render.scala:2"),
+        ("+??", "render.scala:3"),
     ],
 )
 def test_a_name_leads_to_its_own_definition_among_its_neighbours(
     neighbours: Shell, name: str, place: str
 ) -> None:
     assert neighbours.query(name).places[0] == place
+
+
+@pytest.mark.parametrize("asked", ["<|>", "()", '"', "- -"])
+def test_signs_that_are_no_operator_here_are_no_question(neighbours: Shell, asked: str) -> None:
+    answer = neighbours.query("--", asked)
+    assert answer.status == 2
+    assert "no words" in answer.err
 
 
 def test_an_identifier_that_nothing_defines_is_found_where_it_is_used(neighbours: Shell) -> None:

@@ -36,6 +36,8 @@ _UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-\ufaff가-\ud7a3"
 _SYMBOL_BORDER = re.compile(r"[.:#/]+")
 # Signs of Ruby, PHP, JavaScript and Haskell at a name's ends.
 _SIGNS_AROUND = re.compile(r"^[$@]+|(?<=\w)[?!=']$")
+# An operator, alone or behind what it is defined in: `<*>`, `Renderable.<<#`.
+_OPERATOR = re.compile(r"(?:^|(?<=\w)\.)([^\w\s\"']+)$")
 # Terms never start with this, so names that a chunk defines can share the postings.
 DEFINES = ":"
 
@@ -138,13 +140,19 @@ def bare_name(name: str) -> str:
     return _SIGNS_AROUND.sub("", name) or name
 
 
+def operator_of(symbol: str) -> str:
+    """The name of signs alone that `symbol` is or ends with, "" for others."""
+    found = _OPERATOR.search(symbol)
+    return found[1] if found else ""
+
+
 def defined_names(symbols: tuple[str, ...]) -> set[str]:
     """The lower-case names under which `symbols` can be asked for: each whole, and its last component, with
     the signs around it and without."""
     names: set[str] = set()
     for symbol in symbols:
         lower = symbol.lower()
-        last = _SYMBOL_BORDER.split(lower)[-1]
+        last = operator_of(lower) or _SYMBOL_BORDER.split(lower)[-1]
         names.update((lower, last, bare_name(last)))
     names.discard("")
     return names
