@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from modstar_lsp.index.words.terms import operator_of
 from modstar_lsp.server.features.places import location
 from modstar_lsp.server.handlers import handles
 from modstar_lsp.server.protocol import ClientHit, SearchRequest
@@ -29,7 +30,7 @@ async def workspace_symbols(
 ) -> list[types.WorkspaceSymbol]:
     """The hits for the query in rank order; none when switched off, or while nothing is typed."""
     query = params.query.strip()
-    if not session.settings.workspace_symbol_enabled or not any(map(str.isalnum, query)):
+    if not session.settings.workspace_symbol_enabled or not query:
         return []
     answer = await session.search(SearchRequest(query), stored=False)
     echo = params.query if session.settings.workspace_symbol_echo_query else ""
@@ -42,8 +43,10 @@ def symbol(hit: ClientHit, echo: str = "") -> types.WorkspaceSymbol:
     echo: the query, put before the name with the rank. VS Code's Ctrl+T hides every symbol whose name does
     not match what was typed, letter by letter, and sorts the others by name; so it shows all, in rank order.
     """
-    name = hit.symbol.rpartition(".")[2] or f"{hit.path.rpartition('/')[2]}:{hit.selection_range[0][0] + 1}"
-    scope = hit.symbol.rpartition(".")[0]
+    scope, _, name = hit.symbol.rpartition(".")
+    if operator := operator_of(hit.symbol):
+        scope, name = hit.symbol.removesuffix(operator).rstrip("."), operator
+    name = name or f"{hit.path.rpartition('/')[2]}:{hit.selection_range[0][0] + 1}"
     return types.WorkspaceSymbol(
         name=f"{echo} {hit.rank:02} {name}" if echo else name,
         kind=_KINDS.get(hit.kind, types.SymbolKind.File),
