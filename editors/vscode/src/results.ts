@@ -236,7 +236,7 @@ function hitItem(hit: Hit): vscode.TreeItem {
   const { Expanded, Collapsed } = vscode.TreeItemCollapsibleState;
   const item = new vscode.TreeItem(path.posix.basename(hit.path), hit.score < LIKELY ? Collapsed : Expanded);
   // a narrow view cuts off the end: what tells most comes first
-  const parts = [`#${String(hit.rank)} ${nameInFile(hit)}`, score(hit), folder(hit), hit.unsaved ? 'unsaved' : ''];
+  const parts = [`#${String(hit.rank)} ${score(hit)} ${nameInFile(hit)}`, folder(hit), hit.unsaved ? 'unsaved' : ''];
   item.description = parts.filter((part) => part !== '').join(' · ');
   item.iconPath = vscode.ThemeIcon.File;
   item.resourceUri = uri(hit).with({ fragment: String(toRange(hit.range).start.line + 1) });

@@ -1,4 +1,5 @@
 // The live search: results as the sentence is typed, best first, each previewed as it is passed over.
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { gist, icon, incomplete, keepingPlaces, LIKELY, name, open, sameCode, scope, score, shortPlace } from './hits';
 import { Preview } from './preview';
@@ -18,9 +19,16 @@ const SEARCHING = 'modstar.searching';
 const TO_SIDE: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('split-horizontal'), tooltip: 'Open to the Side' };
 const KEEP: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('pin'), tooltip: 'Keep These Results in the Side Bar' };
 
+const CODE_ONLY: Filter = { iconPath: new vscode.ThemeIcon('code'), tooltip: 'Code Only, No Tests', filter: 'in:code' };
+
 const LESS_LIKELY: Item = { label: 'less likely', kind: vscode.QuickPickItemKind.Separator };
 
+/** As much of a reason as a row shows, up to a comma. */
+const ROW = /.{1,72}(?:,(?= )|$)|.+?(?:,(?= )|$)/g;
+
 type Item = vscode.QuickPickItem & { hit?: Hit; query?: string; command?: string };
+/** A button that puts a filter into the question, or takes it out again. */
+type Filter = vscode.QuickInputButton & { filter: string };
 type Shown = Pick<SearchResult, 'hits' | 'coverage'> & Partial<SearchResult>;
 
 /** For keybindings: `"args": { "query": "..." }` starts with that question. */
@@ -89,7 +97,7 @@ class Search {
     // hides nothing (alwaysShow), but marks what was typed where it stands as typed
     pick.matchOnDescription = true;
     pick.matchOnDetail = true;
-    pick.buttons = [KEEP];
+    pick.buttons = [KEEP, CODE_ONLY, ...thisFolder()];
     pick.onDidChangeValue((value) => {
       if (value === this.questions()[this.recalled]) return; // by recall, which has asked
       this.typed = value;
@@ -105,8 +113,9 @@ class Search {
     pick.onDidAccept(() => {
       this.accept();
     });
-    pick.onDidTriggerButton(() => {
-      this.keep();
+    pick.onDidTriggerButton((button) => {
+      if (button === KEEP) this.keep();
+      else this.narrow((button as Filter).filter);
     });
     pick.onDidTriggerItemButton(({ item }) => {
       if (item.hit !== undefined) void this.finish(item.hit, { viewColumn: vscode.ViewColumn.Beside });
@@ -129,6 +138,17 @@ class Search {
     this.recalled += by;
     this.pick.value = question;
     this.ask(question.trim(), 0);
+  }
+
+  /** The question with the filter, or without it when it has it: it stands there as if it had been typed. */
+  private narrow(filter: string): void {
+    const padded = ` ${this.pick.value.trimEnd()} `;
+    const has = padded.includes(` ${filter} `);
+    this.typed = (has ? padded.replace(` ${filter} `, ' ') : `${padded}${filter} `).trimStart();
+    this.recalled = 0;
+    this.acceptWhenAnswered = false;
+    this.pick.value = this.typed;
+    this.ask(this.typed.trim(), 0);
   }
 
   /** What was typed, then the recent questions, the last one first. */
@@ -318,6 +338,18 @@ function describe(hit: Hit, words: ReadonlySet<string>): Item {
   };
 }
 
+/** The filter for the folder of the file in the editor, unless that is all of the workspace folder. */
+function thisFolder(): Filter[] {
+  const file = vscode.window.activeTextEditor?.document.uri;
+  if (file?.scheme !== 'file' || vscode.workspace.getWorkspaceFolder(file) === undefined) return [];
+  const folder = path.posix.dirname(vscode.workspace.asRelativePath(file, false));
+  if (folder === '.') return [];
+  // what a glob would read otherwise stands for any character
+  const glob = `${folder.replace(/[*?[\]"]/g, '?')}/**`;
+  const filter = `path:${/\s/.test(glob) ? `"${glob}"` : glob}`;
+  return [{ iconPath: new vscode.ThemeIcon('folder'), tooltip: `This Folder: ${folder}`, filter }];
+}
+
 /** What can be done where nothing is found because too little is known. */
 function wayOut({ state, share }: Coverage): Item[] {
   if (state === 'off' && !vscode.workspace.isTrusted) return [{ ...MANAGE_TRUST, alwaysShow: true }];
@@ -329,7 +361,7 @@ function note(text: string): Item {
   return { label: `$(info) ${text}`, alwaysShow: true };
 }
 
-/** Why nothing is found, each reason in a row of its own: VS Code cuts off the end of a row. */
+/** Why nothing is found, each reason in rows of its own: VS Code cuts off the end of a row. */
 function notes(message = 'no good match'): Item[] {
-  return message.split('; ').map(note);
+  return message.split('; ').flatMap((reason) => reason.match(ROW) ?? []).map((row) => note(row.trim()));
 }

@@ -48,9 +48,9 @@ def test_a_folded_result_says_what_was_found(workbench: Window) -> None:
     ask(workbench, "make a numbered directory with a prefix")
     workbench.press("ArrowLeft")
     folded = f"{RESULTS}[aria-expanded='false']"
-    workbench.see(f"{folded} .label-description", r"\n#1 make_numbered_dir · \d\.\d\d · src/_pytest$")
+    workbench.see(f"{folded} .label-description", r"\n#1 \d\.\d\d make_numbered_dir · src/_pytest$")
     for said in workbench.read(f"{folded} .label-description"):
-        assert re.match(r"#\d+ .+ · \d\.\d\d · ", said), said
+        assert re.match(r"#\d+ \d\.\d\d .+ · ", said), said
 
 
 def test_a_line_cut_at_its_beginning_begins_with_a_word(workbench: Window) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from time import sleep
 
 from tests.editors.vscode.vscode_window import (
     QUICK_ROWS,
@@ -74,6 +75,33 @@ def test_arrows_preview_and_escape_restores(workbench: Window, repository: Path)
     workbench.at("saferepr.py", line)
     workbench.do("gone", ".tabs-container .tab:nth-child(2)")  # the preview, which closes in its own time
     assert len(workbench.read(".tabs-container .tab")) == 1
+
+
+def test_buttons_put_filters_into_the_question_and_take_them_out(workbench: Window) -> None:
+    button = ".quick-input-widget .quick-input-titlebar .action-label[aria-label^='{}']"
+    workbench.search("SafeRepr")
+    workbench.press("Enter")
+    workbench.at("saferepr.py")
+    workbench.search("get the width of the terminal")
+    assert any("src/_pytest/_io" not in row for row in workbench.read(QUICK_ROWS))
+    workbench.do("click", button.format("This Folder: src/_pytest/_io"))
+    workbench.see(f"{QUICK_ROWS}[data-index='0']", "get_terminal_width")
+    workbench.do("gone", f"{QUICK_ROWS}:not(:has-text('src/_pytest/_io'))")
+    workbench.do("type", "lang:python", 15)  # the cursor is where one would write on
+    workbench.do("click", button.format("Code Only"))
+    workbench.press("Enter")
+    workbench.at("terminalwriter.py")
+    sleep(1)  # the preview goes in its own time; until then it is what the editor shows
+    workbench.ask("")
+    workbench.see(QUICK_ROWS, r"terminal path:src/_pytest/_io/\*\* lang:python in:code\n")
+    workbench.press("Enter")
+    workbench.see(".quick-input-title", r"\d+ results? in \d+ ms")
+    workbench.do("click", button.format("Code Only"))
+    workbench.do("click", button.format("This Folder"))
+    workbench.press("Enter")
+    workbench.at("terminalwriter.py")
+    workbench.ask("")
+    workbench.see(QUICK_ROWS, r"terminal lang:python\n")
 
 
 def test_the_pin_keeps_the_results_in_rank_order(workbench: Window) -> None:
