@@ -562,6 +562,7 @@ def _why_nothing(answers: Sequence[Answered]) -> str:
     """One line for a search without hits: what was searched, and what came closest."""
     from modstar_lsp.cli.indexing import count
     from modstar_lsp.cli.output import shown_path
+    from modstar_lsp.workspace.english import BEST_IN_ENGLISH
 
     question = answers[0].question
     files = sum(one.workspace.status().files for one in answers)
@@ -571,8 +572,8 @@ def _why_nothing(answers: Sequence[Answered]) -> str:
             return f"{where} is not indexed yet: modstar-index does it, or a search without --no-refresh"
         return f"{where} holds no file that can be searched (modstar-index --dry-run -v says why)"
     message = f"no good match for {question} in {count(files, 'file')}"
-    if not question.is_in_known_language:
-        message += " (questions are best asked in English)"
+    if not question.may_be_english:
+        message += f" ({BEST_IN_ENGLISH})"
     left_out = _left_out(answers)
     if meant := _meant(answers):
         return f"{message}; did you mean {meant}?{left_out}"

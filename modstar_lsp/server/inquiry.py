@@ -82,6 +82,7 @@ class Inquiry:
         self._store = None if filters.folders else store
         self._stored: FolderAnswer | None = None
         self._store_failure = ""
+        self._foreign = False
         self._none = "no such folder is open" if roots else "no folder is open"
 
     async def answer(self, report: Report | None = None) -> Answer:
@@ -160,7 +161,7 @@ class Inquiry:
         state = state_of_all([root.index_state for root in self._below])
         meant = "" if hits else next((part.did_you_mean for part in found if part.did_you_mean), "")
         left_out = [root.left_out for root in self._below if root.left_out]
-        message = _message(hits, closest, state, found, meant, left_out)
+        message = _message(hits, closest, state, found, meant, left_out, self._foreign)
         message = "; ".join(filter(None, [message, self._store_failure]))
         took = (time.perf_counter() - self._begin) * 1000
         return Answer(hits, closest, state, message, took, meant)
@@ -199,9 +200,10 @@ class Inquiry:
             own_reader=True,
         )
         try:
-            return root.ask(
-                self._question(root), options, self._filters.snippet_lines, self._withdrawn.is_set
-            )
+            question = self._question(root)
+            found = root.ask(question, options, self._filters.snippet_lines, self._withdrawn.is_set)
+            self._foreign = not found.hits and not question.may_be_english
+            return found
         except ModstarError as error:
             return FolderAnswer(message=str(error))
 
@@ -246,7 +248,10 @@ def _message(
     found: Sequence[FolderAnswer],
     meant: str,
     left_out: Sequence[str],
+    foreign: bool,
 ) -> str:
+    from modstar_lsp.workspace.english import BEST_IN_ENGLISH
+
     parts = [part.message for part in found if part.message and (part.hits or not hits)][:1]
     if not hits:
         parts = parts or ["no good match"]
@@ -254,6 +259,8 @@ def _message(
             parts[0] = "no good match, the closest is shown"
         if meant:
             parts.append(f"did you mean {meant}?")
+        if foreign:
+            parts.append(BEST_IN_ENGLISH)
         parts += [f"not searched: {summary.partition(': ')[2]}" for summary in left_out]
     if known.state in ("starting", "indexing", "paused") and known.share < 1:
         word = "paused" if known.state == "paused" else "indexing"

@@ -111,12 +111,12 @@ class Question(NamedTuple):
         return asked_words(self.sought or self.text)
 
     @property
-    def is_in_known_language(self) -> bool:
-        """Whether the question may be English, or of a language with a dictionary, or is code."""
+    def may_be_english(self) -> bool:
+        """Whether the question may be English, or is code."""
         from modstar_lsp.workspace.english import may_be_english
 
         text = self.sought or self.text
-        return self.code is not None or bool(spoken_language(text)) or may_be_english(text)
+        return self.code is not None or (not spoken_language(text) and may_be_english(text))
 
     def __str__(self) -> str:
         if self.code is not None:

@@ -74,6 +74,13 @@ def test_nothing_good_names_the_closest(served: Client) -> None:
     assert answer["message"]
 
 
+def test_a_question_in_another_language_without_an_answer_is_told_that_english_is_best(
+    served: Client,
+) -> None:
+    assert "best asked in English" in served.search("gdzie jest czytany plik", minScore=1)["message"]
+    assert "English" not in served.search("where is the file read", minScore=1)["message"]
+
+
 @pytest.mark.parametrize("query", ["", "  ", "?!", "\n"])
 def test_a_query_without_words_finds_nothing_and_is_no_error(served: Client, query: str) -> None:
     answer = served.search(query)
