@@ -39,6 +39,8 @@ _NOISE = 1.0
 STALE_SHARE = 0.1
 # Vectors added between two looks at `cancelled`.
 _ADDED = 500
+# Of the time that a graph takes: all but what finds its search width, and later vectors take longer.
+_ADDING_SHARE, _SLOWING = 0.87, 1.3
 _SEED = 20
 # Room for answers that no living chunk refers to any more.
 _SPARE_ANSWERS = 16
@@ -191,7 +193,9 @@ def build(
         some = numbers[start : start + _ADDED]
         hnsw.add_items(vectors.decode(some), some, num_threads=threads)
         if progress is not None:
-            progress(Progress("graph", start + len(some), len(numbers), ""))
+            done = start + len(some)
+            part = _ADDING_SHARE * (done / len(numbers)) ** _SLOWING
+            progress(Progress("graph", done, len(numbers), "", part))
     return NeighbourGraph(hnsw, source.exits, source.numbering, _calibrate(hnsw, vectors, numbers))
 
 

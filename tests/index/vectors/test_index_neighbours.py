@@ -80,6 +80,8 @@ def test_a_small_index_needs_no_graph(sources: Tree) -> None:
 def test_a_graph_finds_what_the_scan_finds(large: Index, tree: Tree) -> None:
     steps = []
     assert large.build_graph(progress=steps.append)
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares) and shares[-1] < 1, "it has not ended when all are added"
     assert steps[-1].done == steps[-1].total > 200
     with large.snapshot() as snapshot:
         assert recall(snapshot, tree) >= 0.95
