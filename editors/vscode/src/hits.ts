@@ -176,15 +176,16 @@ export function open(hit: Hit, options: vscode.TextDocumentShowOptions = {}): Pr
   return goTo(uri(hit), hit, options);
 }
 
-/** Opens a file of the hit's text with the hit's name in the middle, where no list covers it. */
+/** Opens a file of the hit's text with the hit's name in the middle, or so many lines below it. */
 export async function goTo(
   at: vscode.Uri,
   hit: Hit,
   options: vscode.TextDocumentShowOptions,
+  below: (editor: vscode.TextEditor) => number = () => 0,
 ): Promise<vscode.TextEditor> {
   const start = toRange(hit.selectionRange).start;
-  const named = new vscode.Range(start, start);
-  const editor = await vscode.window.showTextDocument(at, { ...options, selection: named });
-  editor.revealRange(named, vscode.TextEditorRevealType.InCenter);
+  const editor = await vscode.window.showTextDocument(at, { ...options, selection: new vscode.Range(start, start) });
+  const middle = start.with(Math.max(start.line - below(editor), 0));
+  editor.revealRange(new vscode.Range(middle, middle), vscode.TextEditorRevealType.InCenter);
   return editor;
 }

@@ -11,6 +11,9 @@ import type { Hit } from './protocol';
 /** The first hit changes with every word typed: it is shown in a pause. The others follow the arrow keys. */
 const DELAY_FIRST_MS = 300;
 const DELAY_MS = 60;
+/** The list ends above the middle of a high editor; of one with fewer lines, above a panel say, it covers so many more. */
+const LOW_EDITOR_LINES = 48;
+const COVERED_LINES = 6;
 const SCHEME = 'modstar-preview';
 
 /** The text of the copies: as the file's open document stands, else as it lies on the disk. */
@@ -106,9 +109,15 @@ export class Preview implements vscode.Disposable {
     this.shown = true;
     const file = uri(hit);
     const copy = vscode.Uri.from({ scheme: SCHEME, path: file.path, query: `${this.number} ${file.toString()}` });
-    const editor = await goTo(copy, hit, { preview: true, preserveFocus: true });
+    const editor = await goTo(copy, hit, { preview: true, preserveFocus: true }, belowList);
     editor.setDecorations(this.highlight, [lines(hit, editor.document)]);
   }
+}
+
+/** How many lines below the middle of the editor no list covers it. */
+function belowList({ visibleRanges }: vscode.TextEditor): number {
+  const lines = visibleRanges.reduce((sum, { start, end }) => sum + end.line - start.line + 1, 0);
+  return lines < LOW_EDITOR_LINES ? Math.min(COVERED_LINES, Math.floor(lines / 4)) : 0;
 }
 
 /** What it takes to open a tab again; VS Code remembers its scroll position, cursor and folding. */

@@ -133,7 +133,7 @@ export class Server implements vscode.Disposable {
     const again = 'Try Again';
     const settings = 'Open Settings';
     const chosen = await vscode.window.showWarningMessage(
-      `modstar's language server is not installed: run ${INSTALL_COMMAND}, then try again.`,
+      `modstar's language server is not installed: run ${INSTALL_COMMAND}, your clone in its place, then try again.`,
       copy,
       again,
       settings,

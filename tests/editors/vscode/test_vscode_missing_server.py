@@ -22,7 +22,7 @@ def test_one_sentence_and_an_action(
     server.install(vsix)
     with server:
         window.do("open", server.url(shop))
-        window.see(NOTIFICATION, r"not installed: run pip install ~/src/modstar, then try again\.")
+        window.see(NOTIFICATION, r"not installed: run pip install ~/src/modstar, your clone in its place")
         window.see(f"{NOTIFICATION} .monaco-button", "Copy Install Command")
         window.see(STATUS, "the server is not installed")
         window.do("click", f"{NOTIFICATION} .codicon-notifications-clear")

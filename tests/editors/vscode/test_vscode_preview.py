@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from time import sleep
 
 import pytest
@@ -72,8 +73,22 @@ def look_around(window: Window) -> None:
     window.do("gone", f"{TABS}:nth-child(2)")
 
 
+@pytest.fixture(params=["no panel", "panel"])
+def panel(request: pytest.FixtureRequest, workbench: Window) -> Iterator[None]:
+    """Without a panel below the editor, and with one, as who has a terminal open."""
+    if request.param == "no panel":
+        yield
+        return
+    workbench.command("View: Focus Problems")
+    workbench.see(".part.panel", "No problems")
+    yield
+    workbench.press("Escape")
+    workbench.command("View: Hide Panel")
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
 @pytest.mark.parametrize("question", ["capture output of a test", "undo changes to environment variables"])
+@pytest.mark.usefixtures("panel")
 def test_the_list_does_not_hide_what_it_previews(
     workbench: Window, question: str, size: tuple[int, int]
 ) -> None:
