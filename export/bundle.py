@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from bundle.manifest import update_manifest, write_manifest
 from bundle.static import NO_PIECE, write_no_static, write_static
 from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint, vocabulary_of
 from export.errors import ExportError
-from export.validate import Encode, fidelity, read_texts, torch_encoder
+from export.validate import Encode, Rows, fidelity, read_texts, torch_encoder
 from modstar_lsp import __version__
 from modstar_lsp.encoder import Encoder, Exit, open_bundle
 from modstar_lsp.encoder.bundle import MANIFEST, TF_WEIGHTS
@@ -55,11 +56,30 @@ def export_bundle(
     depths = _chosen(checkpoint, options.exits)
     if options.indexed and options.indexed > checkpoint.config.dimension:
         raise ExportError(f"--indexed {options.indexed}: a row has {checkpoint.config.dimension} values")
-    max_tokens = min(options.max_tokens, checkpoint.config.max_position_embeddings)
-    with _replacing(target) as folder:
-        fields = _write_parts(checkpoint, depths, max_tokens, options, texts, folder)
+    config = checkpoint.config
+    max_tokens = min(options.max_tokens, config.max_position_embeddings)
+    scratch = tempfile.TemporaryDirectory(prefix=f".{target.name}.graphs.", dir=_made(target.parent))
+    with scratch, _replacing(target) as folder:
+        fields = _write_parts(checkpoint, max_tokens, options, folder)
+        deeper = [depth for depth in depths if depth]
+        traced = None
+        if deeper:
+            from export.graphs import trace, write_graphs
+
+            traced = trace(checkpoint, deeper, max_tokens, options.fp16, texts, Path(scratch.name))
+        expected = {
+            depth: Rows.of(torch_encoder(checkpoint, depth, max_tokens), texts, queries)
+            for depth in depths
+            if depth or checkpoint.exit0
+        }
+        # A large one leaves no room for what comes next.
+        del checkpoint
+        gc.collect()
+        if traced:
+            graphs, fields["gpu"] = write_graphs(traced, config, folder)
+            fields["exits"] += graphs
         write_manifest(folder, fields)
-        figures = _validate(checkpoint, folder, max_tokens, texts, queries, options.fidelity, report)
+        figures = _validate(expected, folder, texts, queries, options.fidelity, report)
         validation = {"exits": figures, "fidelity": options.fidelity, "tools": _tool_versions()}
         update_manifest(folder, validation=validation)
     for name, record in open_bundle(target).files.items():
@@ -105,27 +125,14 @@ def _chosen(checkpoint: Checkpoint, wanted: Sequence[int] | None) -> list[int]:
     return depths
 
 
-def _write_parts(
-    checkpoint: Checkpoint,
-    depths: list[int],
-    max_tokens: int,
-    options: Options,
-    texts: list[str],
-    folder: Path,
-) -> dict[str, Any]:
-    """Write every file but the manifest; returns the manifest's fields."""
+def _write_parts(checkpoint: Checkpoint, max_tokens: int, options: Options, folder: Path) -> dict[str, Any]:
+    """Write every file but the graphs and the manifest; returns the manifest's fields."""
     config = checkpoint.config
     tokenizer = json.loads(checkpoint.tokenizer_json)
     (folder / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), "utf-8")
     exit0 = checkpoint.exit0
     static = _write_exit0(exit0, folder) if exit0 else write_no_static(folder, config.dimension)
     exits = [{"depth": 0, "dimension": config.dimension, "precision": "int8", "file": static["table"]}]
-    gpu = None
-    if deeper := [depth for depth in depths if depth]:
-        from export.graphs import write_graphs
-
-        graphs, gpu = write_graphs(checkpoint, deeper, max_tokens, options.fp16, texts, folder)
-        exits += graphs
     return {
         "name": options.name or checkpoint.folder.resolve().name,
         "version": __version__,
@@ -138,7 +145,7 @@ def _write_parts(
         "tokenizer": TOKENIZER,
         "static": static,
         "exits": exits,
-        "gpu": gpu,
+        "gpu": None,
         "calibration": {},
         "provenance": {
             "checkpoint": checkpoint.folder.resolve().name,
@@ -164,35 +171,38 @@ def _write_exit0(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
 
 
 def _validate(
-    checkpoint: Checkpoint,
+    expected: dict[int, Rows],
     folder: Path,
-    max_tokens: int,
     texts: list[str],
     queries: list[str],
     gate: str,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails."""
+    """Figures for each exit of the bundle in `folder`, as the runtime loads it; ExportError if one fails.
+
+    expected: the checkpoint's own rows by depth. One exit is open at a time.
+    """
     bundle = open_bundle(folder)
     bag = Encoder(bundle, dimension=bundle.dimension).encode
-    candidates: list[tuple[str, Exit, Encode]] = [("0", bundle.exit(0), bag)] if checkpoint.exit0 else []
-    if bundle.exits[1:]:
+
+    def encoder(entry: Exit) -> Encode:
+        if entry.depth == 0:
+            return bag
         from modstar_lsp.encoder.graph import GraphExit
 
-        def encoder(entry: Exit) -> Encode:
-            graph = GraphExit(bundle, entry)
-            return lambda texts: graph.encode(texts, bags=bag(texts) if entry.residual else None)
+        graph = GraphExit(bundle, entry)
+        return lambda texts: graph.encode(texts, bags=bag(texts) if entry.residual else None)
 
-        candidates += [(str(one.depth), one, encoder(one)) for one in bundle.exits[1:]]
-        if bundle.gpu is not None:
-            candidates.append((f"{bundle.gpu.depth}-fp16", bundle.gpu, encoder(bundle.gpu)))
-    if checkpoint.exit0 is None:
+    candidates = {str(one.depth): one for one in bundle.exits if one.depth in expected}
+    if bundle.gpu is not None:
+        candidates[f"{bundle.gpu.depth}-fp16"] = bundle.gpu
+    if 0 not in expected:
         report(
             "exit 0: none in this checkpoint; until it has deepened an index is searched by its words alone"
         )
     figures = {}
-    for name, one, encode in candidates:
-        found = fidelity(torch_encoder(checkpoint, one.depth, max_tokens), encode, texts, queries)
+    for name, one in candidates.items():
+        found = fidelity(expected[one.depth], Rows.of(encoder(one), texts, queries))
         report(
             f"exit {one.depth} {one.precision}: cosine {found.min_cosine:.5f} at least, "
             f"{found.mean_cosine:.5f} mean; {found.recall_at_10_overlap:.1%} of torch's first ten"
@@ -202,11 +212,15 @@ def _validate(
     return figures
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that takes its place at the end, or vanishes on an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_made(target.parent)))
     old = folder.with_name(folder.name + ".old")
     try:
         yield folder

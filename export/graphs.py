@@ -7,10 +7,9 @@ truncated torch module -> loud neurons apart -> biases for int8 -> fused fp32 gr
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,44 +33,57 @@ OPSET = 18
 TRACE_SHAPES = {"batch_size": 2, "sequence_length": 17}
 
 
-def write_graphs(
+class Traced(NamedTuple):
+    """Graphs in fp32, their weights outside: one an exit, its biases for int8, and the deepest as it is."""
+
+    exits: dict[int, Path]
+    full: Path | None
+
+
+def trace(
     checkpoint: Checkpoint, depths: list[int], max_tokens: int, fp16: bool, texts: Sequence[str], folder: Path
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Write the graphs of `depths` and their weights; the manifest's `exits` and `gpu` entries.
+) -> Traced:
+    """Write the graphs of `depths` to `folder`, the last step that needs the checkpoint.
 
     texts: code and prose like that to be encoded, in which the loud neurons are found.
     """
-    dimension = checkpoint.config.dimension
+    tokens = [found.ids for found in checkpoint.tokenizer(max_tokens).encode_batch(list(texts))]
+    loud = loud_neurons(checkpoint.model, tokens)
+    for_int8, for_fp16 = folder / "int8", folder / "fp16"
+    for_int8.mkdir()
+    for_fp16.mkdir()
+    with corrected_biases(checkpoint.model, tokens, loud):
+        exits = export_fp32(checkpoint.model, depths, max_tokens, loud, for_int8)
+    full = export_fp32(checkpoint.model, depths[-1:], max_tokens, loud, for_fp16) if fp16 else {}
+    return Traced(exits, full.get(depths[-1]))
+
+
+def write_graphs(
+    traced: Traced, config: ModularStarConfig, folder: Path
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Write the bundle's graphs and their weights; the manifest's `exits` and `gpu` entries."""
     exits: list[dict[str, Any]] = []
-    gpu = None
-    with tempfile.TemporaryDirectory(prefix=".graphs.", dir=folder.parent) as scratch:
-        tokens = [found.ids for found in checkpoint.tokenizer(max_tokens).encode_batch(list(texts))]
-        loud = loud_neurons(checkpoint.model, tokens)
-        with corrected_biases(checkpoint.model, tokens, loud):
-            graphs = export_fp32(checkpoint.model, depths, max_tokens, loud, Path(scratch))
-        with SharedWeights(folder / WEIGHTS) as weights:
-            for depth, graph in graphs.items():
-                file = f"exit-{depth}.onnx"
-                weights.pack(optimised(quantised(graph)), folder / file)
-                exits.append(
-                    {
-                        "depth": depth,
-                        "dimension": dimension,
-                        "precision": "int8",
-                        "file": file,
-                        "data": WEIGHTS,
-                        "residual": checkpoint.config.residual,
-                        "query_ground": checkpoint.config.query_ground,
-                    }
-                )
-        if fp16:
-            deepest = depths[-1]
-            file = f"exit-{deepest}-fp16.onnx"
-            graphs = export_fp32(checkpoint.model, [deepest], max_tokens, loud, Path(scratch))
-            with SharedWeights(folder / WEIGHTS_FP16) as weights:
-                weights.pack(to_fp16(graphs[deepest]), folder / file)
-            gpu = {**exits[-1], "precision": "fp16", "file": file, "data": WEIGHTS_FP16}
-    return exits, gpu
+    with SharedWeights(folder / WEIGHTS) as weights:
+        for depth, graph in traced.exits.items():
+            file = f"exit-{depth}.onnx"
+            weights.pack(optimised(quantised(graph)), folder / file)
+            exits.append(
+                {
+                    "depth": depth,
+                    "dimension": config.dimension,
+                    "precision": "int8",
+                    "file": file,
+                    "data": WEIGHTS,
+                    "residual": config.residual,
+                    "query_ground": config.query_ground,
+                }
+            )
+    if traced.full is None:
+        return exits, None
+    file = f"{traced.full.stem}-fp16.onnx"
+    with SharedWeights(folder / WEIGHTS_FP16) as weights:
+        weights.pack(to_fp16(traced.full), folder / file)
+    return exits, {**exits[-1], "precision": "fp16", "file": file, "data": WEIGHTS_FP16}
 
 
 def export_fp32(

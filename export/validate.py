@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -87,22 +87,33 @@ class Fidelity:
         return {key: round(value, 6) for key, value in asdict(self).items()}
 
 
-def fidelity(reference: Encode, candidate: Encode, texts: Sequence[str], queries: Sequence[str]) -> Fidelity:
-    """Compare two encoders on `texts`, and on what each finds among them for `queries`."""
-    expected, found = reference(texts), candidate(texts)
-    known = np.linalg.norm(expected, axis=1) > 0
-    cosines = (expected * found).sum(axis=1)[known]
-    truth, guess = reference(queries) @ expected.T, candidate(queries) @ found.T
+class Rows(NamedTuple):
+    """What an encoder makes of the texts and of the queries that go with them: [n, dimension] each."""
+
+    texts: NDArray[np.float32]
+    queries: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, encode: Encode, texts: Sequence[str], queries: Sequence[str]) -> Rows:
+        """Encoded by `encode`."""
+        return cls(encode(texts), encode(queries))
+
+
+def fidelity(expected: Rows, found: Rows) -> Fidelity:
+    """Compare what two encoders make of the same texts, and what each finds among them for the queries."""
+    known = np.linalg.norm(expected.texts, axis=1) > 0
+    cosines = (expected.texts * found.texts).sum(axis=1)[known]
+    truth, guess = expected.queries @ expected.texts.T, found.queries @ found.texts.T
     picked = np.take_along_axis(truth, _top(guess), axis=1)
     tenth = np.take_along_axis(truth, _top(truth), axis=1)[:, -1:]
     shared = picked >= tenth - TIE * truth.std(axis=1, keepdims=True)
     return Fidelity(
         min_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        max_abs_difference=float(np.abs(expected - found).max()),
+        max_abs_difference=float(np.abs(expected.texts - found.texts).max()),
         recall_at_10_overlap=float(np.mean(shared)),
-        texts=len(texts),
-        queries=len(queries),
+        texts=len(expected.texts),
+        queries=len(expected.queries),
     )
 
 

@@ -219,11 +219,11 @@ def test_fidelity_sees_other_neighbours_where_cosines_look_well() -> None:
     near = {str(n): base + 0.02 * rng.normal(size=64) for n in range(100)}
     other = {key: row + 0.02 * rng.normal(size=64) for key, row in near.items()}
 
-    def encoder(rows: dict[str, np.ndarray]) -> validate.Encode:
-        return lambda texts: np.stack([rows[t] / np.linalg.norm(rows[t]) for t in texts]).astype(np.float32)
+    def rows(of: dict[str, np.ndarray]) -> validate.Rows:
+        unit = np.stack([row / np.linalg.norm(row) for row in of.values()]).astype(np.float32)
+        return validate.Rows(unit, unit)
 
-    keys = list(near)
-    found = fidelity(encoder(near), encoder(other), keys, keys)
+    found = fidelity(rows(near), rows(other))
     assert found.min_cosine > 0.99 and found.recall_at_10_overlap < 0.9
     with pytest.raises(validate.ExportError, match="of torch's first 10"):
         found.check("exit 2", "foreign")
