@@ -28,18 +28,30 @@ def kills(root: Path, base: Path, asked: list[str], chance: Random, rounds: Roun
     """
     files = sorted(file for file in root.rglob("*") if file.is_file())
     indexes, twin = base / "killed", base / "twin"
-    begin = time.monotonic()
     _indexing(root, indexes).communicate(timeout=HUNG_SECONDS)
-    whole = time.monotonic() - begin
 
-    def trial(number: int) -> None:
+    def change() -> None:
         for file in chance.sample(files, len(files) // 3):
             write(file, text_of(chance, file.suffix[1:], chance.randrange(1_000)))
+
+    change()
+    begin = time.monotonic()
+    _indexing(root, indexes).communicate(timeout=HUNG_SECONDS)
+    lasts = time.monotonic() - begin
+
+    def killed_at_work() -> bool:
+        change()
         process = _indexing(root, indexes)
-        time.sleep(chance.uniform(0.1, 0.7) * whole)
-        counts.outcomes["killed at work" if process.poll() is None else "ended before"] += 1
+        time.sleep(chance.uniform(0.1, 1.0) * lasts)
+        at_work = process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        counts.outcomes["killed at work" if at_work else "ended before"] += 1
+        return at_work
+
+    def trial(number: int) -> None:
+        while not killed_at_work():
+            pass
         with Workspace.open(root, index_dir=indexes) as workspace:
             if workspace.notice:
                 counts.fault("lost", f"kill {number}: {workspace.notice}")
