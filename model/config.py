@@ -93,7 +93,7 @@ class ModularStarConfig(PretrainedConfig):
         self.embedding_dropout = embedding_dropout
         self.initializer_range = initializer_range
         self.training = training or {}
-        # Transformers 5 compares some of them at once, and what it says of a word among them takes four lines.
+        # Transformers 5 compares some of them at once, and takes four lines to refuse one that is no number.
         self._check_sizes()
         super().__init__(pad_token_id=pad_token_id, **others)
 

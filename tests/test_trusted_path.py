@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from modstar_lsp.__main__ import PROGRAMS as COMMANDS
 from modstar_lsp.trusted_path import trusted_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +120,12 @@ def test_serving_runs_nothing_of_the_workspace(hostile: Hostile, module: str) ->
     assert (served.returncode, hostile.sprung()) == (0, set()), served.stderr
     checked = hostile.run([sys.executable, "-m", module, "--check"])
     assert (checked.returncode, hostile.sprung()) == (0, set()), checked.stderr
+
+
+@pytest.mark.parametrize("module", sorted({program.module for program in COMMANDS.values()}))
+def test_no_program_runs_anything_of_the_workspace(hostile: Hostile, module: str) -> None:
+    done = hostile.run([sys.executable, "-m", module, "--help"])
+    assert (done.returncode, hostile.sprung()) == (0, set()), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,11 @@ def _standard_input() -> str:
     """The text that is piped in, whatever its encoding. Raises QueryError."""
     from modstar_lsp.files.source import Unreadable, decode
 
+    given = sys.stdin.buffer.read() if sys.stdin else b""
+    if not given.strip():
+        raise QueryError("nothing came in on standard input: pipe some lines of code into it")
     try:
-        return decode("-", sys.stdin.buffer.read()) if sys.stdin else ""
+        return decode("-", given)
     except Unreadable as error:
         raise QueryError(f"standard input: {error.reason}, so there is no code in it") from None
 
