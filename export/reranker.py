@@ -31,7 +31,7 @@ from model.encoder import CheckpointError
 from model.reranker import Reranker, RerankerConfig, load_reranker
 from modstar_lsp.encoder import open_bundle
 from modstar_lsp.encoder.reranker import Reranker as Runtime
-from modstar_lsp.encoder.reranker import tokenizer_for
+from modstar_lsp.encoder.tokens import open_tokenizer
 
 WEIGHTS, TOKENIZER = "reranker.bin", "reranker-tokenizer.json"
 # Least mean cosine of a token's vector in int8 to the same in torch.
@@ -69,9 +69,8 @@ def export_reranker(
         (folder / TOKENIZER).write_text(
             json.dumps(json.loads(words), ensure_ascii=False, separators=(",", ":")), "utf-8"
         )
-        tokenizer = tokenizer_for(folder / TOKENIZER)
-        tokenizer.enable_truncation(code_tokens)
-        tokens = [found.ids for found in tokenizer.encode_batch(texts)]
+        tokenizer = open_tokenizer(folder / TOKENIZER)
+        tokens = [list(tokenizer.encode(text, code_tokens).ids) for text in texts]
         files = _write_segments(model, depths, tokens, code_tokens, folder)
         section = {
             "exits": [

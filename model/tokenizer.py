@@ -2,34 +2,25 @@
 
 The words of a text are the same for lexical search, exit 0 and the deeper exits. tokenizer.json therefore
 says in its own terms what `split_words` says in Python: the normaliser opens a gap at every case border and
-lowers the case, the pre-tokenizer takes runs of letters, runs of digits, every other visible character alone.
+lowers the case, the pre-tokenizer takes runs of letters, runs of digits, every other visible character alone
+(modstar_lsp/encoder/token_words.py).
 """
 
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, processors
 from transformers import PreTrainedTokenizerFast
 
-from modstar_lsp.encoder import words
+from modstar_lsp.encoder.token_words import SHARED
+from modstar_lsp.encoder.words import CONTINUATION, split_words
 
 SPECIALS = ["<pad>", "<unk>", "<sep>", "<cls>", "<mask>"]
 # A longer word is one <unk> (WordPiece's own limit; such runs are base64 or minified, not words).
 LONGEST_WORD = 100
-
-_UPPER, _LOWER = words._UPPER, words._LOWER
-# Where two words of WORD touch: after a lower-case letter before a capital, and inside capitals before the
-# last one if it begins a word (HTTP|Adapter) that is not a plural s (URLs).
-_CASE_BORDER = f"(?<=[{_LOWER}])(?=[{_UPPER}])|(?<=[{_UPPER}])(?=[{_UPPER}](?!s(?![{_LOWER}]))[{_LOWER}])"
-# No letters to WORD, but lowering the case would make them some (signs of Ohm, Kelvin, Angstrom), and the dot
-# above, which must not be mistaken for the one that lowering the case of a dotted I leaves behind.
-_SIGNS = "[\u2126\u212a\u212b\u0307]"
-# `str.lower` writes a sigma that ends a word in its own way.
-_CASED = "[\\p{Lu}\\p{Ll}\\p{Lt}]"
-_FINAL_SIGMA = f"(?<={_CASED})\u03a3(?!(?=[{_UPPER}{_LOWER}]){_CASED})"
-_PIECE = f"[{_LOWER}\u0307]+|[0-9]+|[^\\s{_LOWER}\u03070-9]"
 
 
 def empty_tokenizer(vocabulary: dict[str, int] | None = None) -> Tokenizer:
@@ -38,20 +29,13 @@ def empty_tokenizer(vocabulary: dict[str, int] | None = None) -> Tokenizer:
     tokenizer = Tokenizer(
         models.WordPiece(vocab=ids, unk_token="<unk>", max_input_chars_per_word=LONGEST_WORD)  # type: ignore[call-arg]
     )
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Replace(Regex(f"{_CASE_BORDER}|{_SIGNS}"), " "),
-            normalizers.Replace(Regex(_FINAL_SIGMA), "\u03c2"),
-            normalizers.Lowercase(),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECE), behavior="removed", invert=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<sep> $A <cls>",
         pair="<sep> $A <sep> $B <cls>",
         special_tokens=[("<sep>", ids["<sep>"]), ("<cls>", ids["<cls>"])],
     )
-    return tokenizer
+    words = {"normalizer": SHARED.normalizer, "pre_tokenizer": SHARED.pre_tokenizer}
+    return Tokenizer.from_str(json.dumps({**json.loads(tokenizer.to_str()), **words}))
 
 
 def of_words(tokenizer: Tokenizer) -> Tokenizer:
@@ -63,7 +47,7 @@ def of_words(tokenizer: Tokenizer) -> Tokenizer:
 
 def is_word(token: str) -> bool:
     """Whether exit 0 counts a token: pieces of words and numbers, no specials, no punctuation."""
-    return token not in SPECIALS and bool(words.split_words(token.removeprefix("##")))
+    return token not in SPECIALS and bool(split_words(token.removeprefix(CONTINUATION)))
 
 
 def as_transformers(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:

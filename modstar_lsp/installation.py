@@ -15,6 +15,8 @@ INSTALL = "pip install ~/src/modstar"
 INSTALL_HNSWLIB = 'pip install "hnswlib>=0.8,<0.9"'
 #: Makes the graph that a GPU runs, of the model that is there: the extra `gpu`.
 INSTALL_ONNX = 'pip install "onnx>=1.17,<2"'
+#: Reads the tokenizer of a bundle of one's own that is of another kind than ours: the extra `bundles`.
+INSTALL_TOKENIZERS = 'pip install "tokenizers>=0.20"'
 #: What may be installed in the place of a package: onnxruntime's builds for graphics cards have its folder
 #: and its module's name, so that only one of them can be there (docs/gpu.md).
 STANDS_FOR = {

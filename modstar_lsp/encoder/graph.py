@@ -1,4 +1,4 @@
-"""The deeper exits: ONNX graphs in onnxruntime, fed by tokenizers.
+"""The deeper exits: ONNX graphs in onnxruntime.
 
 On a CPU texts go through the graph one at a time from several threads: as fast as batches once nothing is
 padded, and an int8 vector then never depends on what else happened to be in its batch. `gpu/` has batches.
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from modstar_lsp.allowance import usable_cores
 from modstar_lsp.encoder.bundle import Bundle, Exit
 from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, open_session
 from modstar_lsp.encoder.runtime import onnxruntime as ort
+from modstar_lsp.encoder.tokens import open_tokenizer
 from modstar_lsp.errors import BundleError
 
 # Longer texts are cut before they reach the tokenizer: no text of code spends this many characters on a
@@ -35,11 +35,8 @@ class GraphExit:
         self._max_tokens = bundle.max_tokens
         self._max_chars = bundle.max_tokens * CHARS_PER_TOKEN
         self._session = self._open(bundle, entry)
-        self._tokenizer = _tokenizer(bundle)
-        self._tokenizer.encode_special_tokens = True  # "<mask>" in a source file is text, not a special token
+        self._tokenizer = open_tokenizer(bundle.verified(bundle.tokenizer))
         self._paired = bundle.paired_prompts
-        self._tokenizer.enable_truncation(bundle.max_tokens)
-        self._tokenizer.no_padding()
 
     def encode(
         self, texts: Sequence[str], prompt: str = "", bags: NDArray[np.float32] | None = None
@@ -90,18 +87,11 @@ class GraphExit:
     def _inputs(entry: Exit) -> set[str]:
         return {"input_ids", "attention_mask", *(["bag"] if entry.residual else [])}
 
-    def _tokenize(self, texts: list[str], prompt: str) -> list[list[int]]:
-        def behind_prompt() -> Any:
-            return [(prompt, text) if self._paired and prompt else prompt + text for text in texts]
+    def _tokenize(self, texts: list[str], prompt: str) -> list[Sequence[int]]:
+        before, beginning = (prompt, "") if self._paired else ("", prompt)
+        return [self._tokenizer.encode(beginning + text, self._max_tokens, before).ids for text in texts]
 
-        try:
-            encodings = self._tokenizer.encode_batch(behind_prompt())
-        except (UnicodeEncodeError, TypeError):  # half of a surrogate pair, from a file of broken encoding
-            texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-            encodings = self._tokenizer.encode_batch(behind_prompt())
-        return [encoding.ids for encoding in encodings]
-
-    def _run(self, batch: list[list[int]], bags: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    def _run(self, batch: list[Sequence[int]], bags: NDArray[np.float32] | None) -> NDArray[np.float32]:
         width = self._width(max(map(len, batch)))
         ids = np.zeros((len(batch), width), dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -121,13 +111,3 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     norms[norms == 0.0] = 1.0
     unit: NDArray[np.float32] = rows / norms
     return unit
-
-
-def _tokenizer(bundle: Bundle) -> Tokenizer:
-    file = bundle.verified(bundle.tokenizer)
-    try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises nothing else
-        raise BundleError(
-            f"bundle {bundle.folder}: {bundle.tokenizer} is no tokenizer ({error}); export it again"
-        ) from None

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from modstar_lsp.arrays import Floats
 from modstar_lsp.encoder.bundle import Bundle, RerankerFiles
 from modstar_lsp.encoder.readings import KeptReadings, Reading
 from modstar_lsp.encoder.runtime import expect_inputs, in_a_line, open_session
+from modstar_lsp.encoder.tokens import Tokens, open_tokenizer
 from modstar_lsp.errors import BundleError
 
 # Where one word of an identifier ends and the next begins.
@@ -37,10 +37,7 @@ class Reranker:
         self._sessions = [open_session(paths[one.file], threads=threads) for one in files.exits]
         for number, session in enumerate(self._sessions):
             expect_inputs(session, {"attention_mask", "states" if number else "input_ids"})
-        self._question = tokenizer_for(paths[files.tokenizer])
-        self._question.enable_truncation(files.question_tokens)
-        self._code = tokenizer_for(paths[files.tokenizer])
-        self._code.enable_truncation(files.code_tokens)
+        self._tokenizer = open_tokenizer(paths[files.tokenizer])
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Reranker | None:
@@ -52,7 +49,7 @@ class Reranker:
             return cls(files, {name: bundle.verified(name) for name in files.names})
         except BundleError:
             raise
-        except Exception as error:  # onnxruntime and tokenizers raise classes of their own
+        except Exception as error:  # onnxruntime raises classes of its own
             reason = in_a_line(error)
             raise BundleError(f"bundle {bundle.folder}: its reranker cannot be loaded: {reason}") from None
 
@@ -64,11 +61,15 @@ class Reranker:
 
     def read_question(self, text: str) -> Reading:
         """A question at the deepest exit."""
-        return self._read(self._question.encode(_spread(text, self.files.question_tokens)))
+        return self._read(self.tokens(text, self.files.question_tokens))
 
     def read(self, code: str) -> Reading:
         """A piece of code at the deepest exit, its first `code_tokens` tokens."""
-        return self._read(self._code.encode(_spread(code, self.files.code_tokens)))
+        return self._read(self.tokens(code, self.files.code_tokens))
+
+    def tokens(self, text: str, limit: int) -> Tokens:
+        """What is read of a text: the words of its identifiers apart, at most `limit` tokens."""
+        return self._tokenizer.encode(spread_identifiers(text[: limit * _CHARS_PER_TOKEN]), limit)
 
     def score(self, question: Reading, code: Reading) -> float:
         """How well `code` answers `question`."""
@@ -90,12 +91,12 @@ class Reranker:
             found[depth] = outputs[1][0]
         return found
 
-    def _read(self, encoding: Any) -> Reading:
+    def _read(self, found: Tokens) -> Reading:
         states: Floats | None = None
         for number in range(len(self.depths)):
-            states, vectors, weights, mean = self._outputs(encoding.ids, number, states)
-        part = np.array([takes_part(token) for token in encoding.tokens], bool)
-        part &= np.array(encoding.special_tokens_mask) == 0
+            states, vectors, weights, mean = self._outputs(found.ids, number, states)
+        part = np.array([takes_part(token) for token in found.tokens], bool)
+        part &= np.array(found.special_tokens_mask) == 0
         return Reading(vectors[0][part], weights[0][part], mean[0])
 
     def _outputs(self, ids: Sequence[int], number: int, states: Floats | None) -> list[Floats]:
@@ -109,23 +110,9 @@ class Reranker:
         return outputs
 
 
-def tokenizer_for(path: Path) -> Tokenizer:
-    """The tokenizer in a file as it is used here: nothing padded, no special tokens out of a text."""
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
 def spread_identifiers(text: str) -> str:
     """`text` with the words of its identifiers apart: `readFile`, `read_file` as `read File`, `read file`."""
     return _WITHIN.sub(" ", text)
-
-
-def _spread(text: str, tokens: int) -> str:
-    # Half of a surrogate pair, from a file of broken encoding, is nothing that a tokenizer takes.
-    return spread_identifiers(text[: tokens * _CHARS_PER_TOKEN]).encode("utf-8", "replace").decode("utf-8")
 
 
 def takes_part(token: str) -> bool:

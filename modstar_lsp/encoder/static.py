@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.encoder.bundle import Bundle
+from modstar_lsp.encoder.words import longest_pieces
 from modstar_lsp.errors import BundleError, reason
 
 # Texts encoded in one matrix product. 64 measured best on 2 cores at dimension 256 (32 and 128 within 10 %).
@@ -25,8 +26,6 @@ MAX_REMEMBERED_WORDS = 100_000
 # The heaviest piece, occurring once, weighs this much; weights are rounded to whole numbers. 2**22 of them
 # times 127 still fit a float64 exactly, and rounding costs less than float32 does.
 WEIGHT_STEPS = 2.0**24
-
-CONTINUATION = "##"
 
 # Pieces that a chunk keeps are numbered by 16 bits; a larger vocabulary keeps its first ones.
 PIECE_IDS = 1 << 16
@@ -58,25 +57,9 @@ class WordPieces:
 
     def split(self, word: str) -> list[int]:
         """Piece ids of `word`; none when it cannot be composed (the tokenizer's <unk>, nothing to exit 0)."""
-        length = len(word)
-        if length > self._max_word_chars:
+        if len(word) > self._max_word_chars:
             return []
-        id_of = self._search if self._ids is None else self._ids.get
-        whole = id_of(word)
-        if whole is not None:
-            return [whole]
-        pieces = []
-        start, prefix = 0, ""
-        while start < length:
-            for end in range(min(length, start + self._longest), start, -1):
-                piece = id_of(prefix + word[start:end])
-                if piece is not None:
-                    break
-            else:
-                return []
-            pieces.append(piece)
-            start, prefix = end, CONTINUATION
-        return pieces
+        return longest_pieces(word, self._search if self._ids is None else self._ids.get, self._longest)
 
     def _search(self, piece: str) -> int | None:
         if self._searches < SEARCHES:

@@ -7,6 +7,7 @@ the deeper exits all rest on these words, so that a word counts as the same thin
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 # Letters outside ASCII count as lower case (they decide no identifier border) but for the capitals of
@@ -17,6 +18,9 @@ _LOWER = "a-zß-öø-ʯͰ-῿Ⰰ-ⷿ぀-퟿\ue000-﫿"
 
 # What both patterns agree on in ASCII, which nearly all questions are: compiling the ranges takes 4 ms.
 _ASCII_WORD = re.compile("[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+# How a vocabulary marks a piece that begins no word.
+CONTINUATION = "##"
 
 
 @cache
@@ -33,3 +37,25 @@ def word_pattern(text: str) -> re.Pattern[str]:
 def split_words(text: str) -> list[str]:
     """Lower-case words of `text` in order, identifiers split at case changes, digits and underscores."""
     return [word.lower() for word in word_pattern(text).findall(text)]
+
+
+def longest_pieces(word: str, id_of: Callable[[str], int | None], longest: int) -> list[int]:
+    """The longest pieces of a vocabulary, one after the other, that make up `word`; none when they do not.
+
+    id_of: the number of a piece, None where there is none.  longest: characters of the longest piece.
+    """
+    whole = id_of(word)
+    if whole is not None:
+        return [whole]
+    found = []
+    start, prefix = 0, ""
+    while start < len(word):
+        for end in range(min(len(word), start + longest), start, -1):
+            piece = id_of(prefix + word[start:end])
+            if piece is not None:
+                break
+        else:
+            return []
+        found.append(piece)
+        start, prefix = end, CONTINUATION
+    return found

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from export.reranker import main, remove_reranker
 from export.restore import main as restore
 from model.reranker import Reading, Reranker
 from modstar_lsp.encoder import Encoder, open_bundle
 from modstar_lsp.encoder.bundle import MANIFEST
-from modstar_lsp.encoder.reranker import spread_identifiers
+from modstar_lsp.encoder.tokens import Tokens
 from modstar_lsp.errors import BundleError
 from tests.export.tiny_checkpoint import Exported, reranker_config
 
@@ -48,7 +48,7 @@ def bundle(exported: Exported, checkpoint: Path, tmp_path_factory: pytest.TempPa
 def test_a_token_reads_as_in_torch_at_every_exit(bundle: Path, checkpoint: Path) -> None:
     reranker = Encoder(open_bundle(bundle)).reranker()
     assert reranker is not None and reranker.depths == [1, 3]
-    ids = reranker._code.encode(CODE).ids
+    ids = list(reranker.tokens(CODE, 64).ids)
     model = Reranker.from_pretrained(checkpoint).eval()
     with torch.inference_mode():
         wanted = model(torch.tensor([ids]), torch.ones(1, len(ids)))
@@ -63,15 +63,15 @@ def test_a_score_is_that_of_the_checkpoint(bundle: Path, checkpoint: Path) -> No
     model = Reranker.from_pretrained(checkpoint).eval()
     asked = reranker.read_question(QUESTION)
 
-    def in_torch(found: Encoding) -> tuple[Reading, torch.Tensor]:
+    def in_torch(found: Tokens) -> tuple[Reading, torch.Tensor]:
         part = torch.tensor([[float(any(map(str.isalnum, token))) for token in found.tokens]])
         part *= 1 - torch.tensor([found.special_tokens_mask])
         with torch.inference_mode():
             return model(torch.tensor([found.ids]), torch.ones(1, len(found.ids)))[3], part
 
-    question, asks = in_torch(reranker._question.encode(QUESTION))
+    question, asks = in_torch(reranker.tokens(QUESTION, 24))
     for code in (CODE, OTHER):
-        answer, meets = in_torch(reranker._code.encode(spread_identifiers(code)))
+        answer, meets = in_torch(reranker.tokens(code, 64))
         with torch.inference_mode():
             wanted = float(model.scores(3, question, asks, answer, meets)[0, 0])
         assert abs(reranker.score(asked, reranker.read(code)) - wanted) < 0.05 * abs(wanted) + 0.3
@@ -87,7 +87,7 @@ def test_the_reranker_of_a_bundle_is_a_checkpoint_again(
     assert restore([str(bundle), str(again)]) == 0
     reranker = Encoder(open_bundle(bundle)).reranker()
     assert reranker is not None
-    ids = reranker._code.encode(CODE).ids
+    ids = list(reranker.tokens(CODE, 64).ids)
     models = [Reranker.from_pretrained(folder).eval() for folder in (checkpoint, again)]
     assert models[1].depths == [int(depth) for depth in exits]
     with torch.inference_mode():

@@ -90,7 +90,7 @@ class GpuExit(GraphExit):
             else:
                 start += len(batch)
 
-    def _run(self, batch: list[list[int]], bags: Floats | None) -> Floats:
+    def _run(self, batch: list[Sequence[int]], bags: Floats | None) -> Floats:
         rows = super()._run(batch, bags)
         if not np.isfinite(rows).all():
             raise GpuFailure("it gives what is no number")
