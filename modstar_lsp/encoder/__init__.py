@@ -1,6 +1,6 @@
 """A bundle's exits behind one call: texts in, rows of unit length out.
 
-Exit 0 needs numpy and nothing else; onnxruntime and tokenizers are imported when a deeper exit is first used.
+Exit 0 needs numpy and nothing else; onnxruntime is imported when a deeper exit is first used.
 """
 
 from modstar_lsp.encoder.bundle import Bundle, Exit, open_bundle

@@ -47,7 +47,7 @@ class Reranker:
             return None
         try:
             return cls(files, {name: bundle.verified(name) for name in files.names})
-        except BundleError:
+        except (BundleError, MemoryError):
             raise
         except Exception as error:  # onnxruntime raises classes of its own
             reason = in_a_line(error)

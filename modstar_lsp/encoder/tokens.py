@@ -52,6 +52,8 @@ def open_tokenizer(path: Path) -> Tokenizer:
         return _ours(json.loads(content)) or _OfPackage(content)
     except ModuleNotFoundError:
         problem = f"is of a kind that modstar does not read by itself: {INSTALL_TOKENIZERS}"
+    except MemoryError:
+        raise
     except OSError as error:
         problem = f"cannot be read ({reason(error)})"
     except Exception as error:  # the package raises nothing else

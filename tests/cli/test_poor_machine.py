@@ -90,7 +90,7 @@ def test_too_little_memory_is_no_empty_answer(shell: Shell, limit: str, number: 
 def test_memory_that_runs_out_later_is_no_empty_answer_and_loses_nothing(
     shell: Shell, megabytes: int
 ) -> None:
-    """tokenizers would end the process in silence, importlib with the status of an empty answer."""
+    """onnxruntime would say it in lines of its own, importlib end with the status of an empty answer."""
     assert shell.index().status == 0
     write_files(shell.cwd, {"new.py": "def fold_parcel(parcel):\n    return parcel\n"})
     little = _memory("RLIMIT_AS", megabytes * 1_000_000)
