@@ -26,8 +26,8 @@ _GARBAGE_THRESHOLD = 100_000
 # of its own and the status of "nothing found": with 150 MB of the one, 82 MB of the other it did.
 _LEAST_ADDRESSES = 190_000_000
 _LEAST_DATA = 100_000_000
-# What loading the reranker, or exit 6, takes besides, with a tokenizer of another kind than ours 88 MB and 96 MB
-# of addresses, with ours some 20 MB less.
+# What loading the reranker, or exit 6, takes besides: with 88 MB and 96 MB of addresses they could be used
+# when a package read their tokenizers, as it does those of other kinds; without it 20 MB less will do.
 _GRAPH_BYTES = 100_000_000
 
 
@@ -65,8 +65,8 @@ def allow_files(number: int) -> None:
 def require_room() -> None:
     """Raises ModstarError when there is too little memory left to load a graph and its tokenizer.
 
-    Where onnxruntime gets none it prints lines of its own, and the package that reads tokenizers of other kinds
-    ends the process (SIGABRT), so that nobody could say why.
+    Where onnxruntime gets none it prints lines of its own, and the package that reads tokenizers of other
+    kinds ends the process (SIGABRT), so that nobody could say why.
     """
     import mmap
 
