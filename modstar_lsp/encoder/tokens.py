@@ -195,14 +195,16 @@ def _ours(raw: Any) -> _WordPiece | None:
 def _frame(template: Any, texts: str) -> list[list[str]]:
     """The special tokens before, between and behind the texts, which are to come in this order."""
     frame: list[list[str]] = [[]]
+    order = []
     for step in template:
         ((kind, told),) = step.items()
         if kind == "SpecialToken":
             frame[-1].append(told["id"])
-        elif kind == "Sequence" and texts.startswith(told["id"], len(frame) - 1):
-            frame.append([])
         else:
-            raise ValueError(kind)
-    if len(frame) != len(texts) + 1:
-        raise ValueError("each text once")
+            order.append(told["id"])
+            frame.append([])
+        if kind not in ("SpecialToken", "Sequence") or set(told) != {"id", "type_id"}:
+            raise ValueError("a step of another kind")
+    if order != list(texts):
+        raise ValueError("not each text once")
     return frame

@@ -337,13 +337,13 @@ def test_equal_key_and_query_heads_and_a_long_window_export_too(tmp_path: Path, 
     assert open_bundle(tmp_path / "bundle").max_tokens == 1024
 
 
-def test_deeper_exits_run_without_torch(exported: Exported) -> None:
+def test_deeper_exits_run_without_torch_and_without_the_package_of_tokenizers(exported: Exported) -> None:
     program = (
         "import sys; from pathlib import Path; from modstar_lsp.encoder import Encoder, open_bundle;"
         f"encoder = Encoder(open_bundle(Path({str(exported.bundle)!r})));"
         "encoder.encode(['parse json']); early = {'onnxruntime', 'tokenizers'} & set(sys.modules);"
         "vector = encoder.encode(['parse json'], 3);"
-        "heavy = early | {'torch', 'transformers', 'onnx', 'optimum'} & set(sys.modules);"
+        "heavy = early | {'torch', 'transformers', 'onnx', 'optimum', 'tokenizers'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy or not vector.any() else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from export.checkpoint import load_checkpoint
 from export.validate import torch_encoder
 from model.tokenizer import as_transformers
 from modstar_lsp.encoder import Encoder, open_bundle
+from modstar_lsp.errors import BundleError
 from modstar_lsp.search import Options
 from modstar_lsp.workspace import Workspace
 from tests.train.foreign import SHAPE, bpe_tokenizer, save_bert, save_published
@@ -73,6 +75,13 @@ def test_a_wrapped_bert_gives_the_vectors_of_torch(wrapped: tuple[Path, Path], d
     assert "every digest right" in check_bundle(bundle)
 
 
+def test_a_bert_in_lower_case_needs_no_package_for_its_tokenizer(
+    wrapped: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert Encoder(open_bundle(wrapped[1])).encode(TEXTS, 4).any()
+
+
 def test_its_graphs_are_fused_too(wrapped: tuple[Path, Path]) -> None:
     graph = onnx.load(wrapped[1] / "exit-4.onnx", load_external_data=False)
     used = [node.op_type for node in graph.graph.node]
@@ -117,7 +126,7 @@ def test_an_exit_that_builds_on_exit_0_is_fed_its_vector(tmp_path: Path, texts: 
 
 
 def test_an_encoder_with_other_pieces_than_wordpieces_is_served_from_its_exits(
-    tmp_path: Path, sources: Path, texts: Path
+    tmp_path: Path, sources: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_bert(tmp_path / "bert", BertModel(BertConfig(vocab_size=400, **SHAPE)))
     bpe_tokenizer(["<s>", "</s>", "<pad>", "<unk>"]).save(str(tmp_path / "bert" / "tokenizer.json"))
@@ -131,6 +140,9 @@ def test_an_encoder_with_other_pieces_than_wordpieces_is_served_from_its_exits(
     expected = torch_encoder(load_checkpoint(tmp_path / "checkpoint"), 4, 64)(TEXTS)
     assert (expected * encoder.encode(TEXTS, 4)).sum(axis=1).min() > 0.99
     assert "every digest right" in check_bundle(tmp_path / "bundle")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(BundleError, match=r'does not read by itself: pip install "tokenizers'):
+        Encoder(open_bundle(tmp_path / "bundle")).encode(TEXTS, 4)
 
 
 @pytest.fixture(scope="module")
