@@ -614,6 +614,37 @@ GRAMMARS: dict[str, Grammar] = {
         wrappers=_types("implementation_definition"),
         opened=_C_OPENED,
     ),
+    "ocaml": Grammar(
+        "tree_sitter_ocaml",
+        "language_ocaml",
+        rules={
+            "value_definition": Defines(
+                "function", "@let_binding/@value_name|parenthesized_operator", needs_name=True, binds=True
+            ),
+            "value_specification": Defines("function", "@value_name|parenthesized_operator"),
+            "external": Defines("function", "@value_name|parenthesized_operator"),
+            "type_definition": Defines("type", "@type_binding/name", binds=True),
+            "exception_definition": Defines("type", "@constructor_declaration/@constructor_name"),
+            "module_definition": Defines(
+                "module", "@module_binding/@module_name", "@module_binding/@structure|signature"
+            ),
+            "module_type_definition": Defines("class", "@module_type_name", "@signature"),
+            "class_definition": Defines(
+                "class", "@class_binding/@class_name", "@class_binding/@object_expression"
+            ),
+            "class_type_definition": Defines(
+                "class", "@class_type_binding/@class_type_name", "@class_type_binding/@class_body_type"
+            ),
+            "method_definition": Defines("function", "@method_name"),
+            "method_specification": Defines("function", "@method_name"),
+        },
+        binders={
+            "let_binding": Binder("@value_name|parenthesized_operator|tuple_pattern", ""),
+            "type_binding": Binder("name", ""),
+            "instance_variable_definition": Binder("@instance_variable_name", ""),
+        },
+        entries={".mli": "language_ocaml_interface"},
+    ),
     "powershell": Grammar(
         "tree_sitter_powershell",
         rules={

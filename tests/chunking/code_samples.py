@@ -622,6 +622,80 @@ NS_ASSUME_NONNULL_BEGIN
 typedef NS_ENUM(NSInteger, Color) { ColorRed, ColorGreen };
 static int helper(int a) { return a; }
 """,
+    "a.ml": """(* Sends things. *)
+open Printf
+
+let limit = 10
+
+(** A client. *)
+type client = { url : string; mutable fd : int }
+
+type color = Red | Green of int
+and id = int
+
+exception Refused of string
+
+(** Sends [x]. *)
+let send (c : client) x =
+  let inner y = y + 1 in
+  inner x
+
+let rec even n = n = 0 || odd (n - 1)
+and odd n = n <> 0 && even (n - 1)
+
+let ( +++ ) a b = a ^ b
+let handler = function 0 -> 1 | n -> n
+let pair = fun a b -> (a, b)
+let a, b = 1, 2
+let () = print_endline "main"
+external now : unit -> float = "caml_now"
+
+module Net = struct
+  let port = 80
+
+  (* Opens. *)
+  let open_it host = host
+
+  module Inner = struct
+    let deep x = x
+  end
+end
+
+module type SINK = sig
+  type t
+  val put : t -> int -> unit
+end
+
+module Make (S : SINK) : SINK = struct
+  let put x = x
+end
+
+class point x = object (self)
+  val mutable size = x
+  method move d = size <- size + d
+  inherit base
+end
+
+class type shape = object
+  method area : float
+end
+
+include Base
+
+let%test "adds" = send 1 = 2
+[@@deprecated "no"]
+""",
+    "a.mli": """(** A client. *)
+type client
+
+val send : client -> int -> int
+(** Sends. *)
+
+module Net : sig
+  val port : int
+end
+exception Refused of string
+""",
     "a.ps1": """# The limit.
 $Limit = 3
 

@@ -281,6 +281,39 @@ EXPECTED: dict[str, str] = {
 32-32 type Color + Color.ColorRed Color.ColorGreen
 33-33 function helper
 """,
+    "a.ml": """
+4-5 function limit
+6-8 type client
+9-11 type color + id
+12-13 type Refused
+14-18 function send
+19-21 function even + odd
+22-22 function +++
+23-23 function handler
+24-24 function pair
+25-25 module a + b
+27-28 function now
+29-29 module Net
+30-31 function Net.port
+32-34 function Net.open_it
+35-35 module Net.Inner
+36-39 function Net.Inner.deep
+40-41 class SINK + SINK.t
+42-44 method SINK.put
+45-45 module Make
+46-48 function Make.put
+49-50 class point + point.size
+51-51 method point.move
+55-55 class shape
+56-58 method shape.area
+""",
+    "a.mli": """
+1-3 type client
+4-4 function send
+7-7 module Net
+8-9 function Net.port
+10-10 type Refused
+""",
     "a.ps1": """
 1-3 module Limit
 4-9 function Send-Client
