@@ -7,6 +7,7 @@ one folder at a time; where it cannot watch them all, the walk is repeated inste
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -186,7 +187,8 @@ class Watcher:
     def _poll_from_now(self, error: OSError) -> None:
         self.polling = True
         self._seen = self._walk(self.bounds())
-        limit = "; fs.inotify.max_user_watches is the limit" if inotify.is_available() else ""
+        kind = "max_user_instances or ulimit -n" if error.errno == errno.EMFILE else "max_user_watches"
+        limit = f"; fs.inotify.{kind} is the limit" if inotify.is_available() else ""
         reason = f"not all folders can be watched ({error.strerror})"
         self._say(f"{self.root}: {reason}: looking at them every {POLL_SECONDS:.0f} s instead{limit}")
 
