@@ -199,6 +199,7 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
         exclude=arguments.exclude,
         max_file_bytes=arguments.max_file_bytes,
         quiet=arguments.quiet,
+        graph_follows=not arguments.exit,
     )
     if not report.complete:  # of half an index nothing is taken, embedded, exported or told
         complain(

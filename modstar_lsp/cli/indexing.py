@@ -44,12 +44,14 @@ def bring_up_to_date(
     max_file_bytes: int | None = None,
     quiet: bool = False,
     preview: Callable[[], Sequence[str]] | None = None,
+    graph_follows: bool = False,
 ) -> RefreshReport:
     """Refresh the index with a progress bar. Ctrl-C says what is kept and goes on as KeyboardInterrupt.
 
-    preview: lines to show now and then while that takes long.
+    preview: lines to show now and then while that takes long. graph_follows: where it pays.
     """
-    with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview) as bar:
+    graph_above = GRAPH_PAYS_ABOVE if graph_follows and _has_hnswlib() else None
+    with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview, graph_above=graph_above) as bar:
 
         def progress(now: Progress) -> None:
             stop(now)
@@ -90,13 +92,15 @@ def changes(report: RefreshReport) -> str:
 
 def graph_advice(chunks: int) -> str:
     """One line when a large index would profit from hnswlib and it is not installed, else ""."""
-    if chunks <= GRAPH_PAYS_ABOVE:
-        return ""
-    from importlib.util import find_spec
-
-    if find_spec("hnswlib"):
+    if chunks <= GRAPH_PAYS_ABOVE or _has_hnswlib():
         return ""
     return f"{chunks:,} chunks are compared one by one: {INSTALL_HNSWLIB} to search them faster"
+
+
+def _has_hnswlib() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("hnswlib") is not None
 
 
 def count(number: int, noun: str) -> str:

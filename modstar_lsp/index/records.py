@@ -29,6 +29,7 @@ class Progress(NamedTuple):
     """done of total files are read; `path` is the last one.
 
     part: of the whole work, 0 to 1, where that is better known than by counting.
+    chunks: what a first index will hold, by what was read so far.
     """
 
     stage: str
@@ -36,6 +37,7 @@ class Progress(NamedTuple):
     total: int
     path: str
     part: float | None = None
+    chunks: int = 0
 
     @property
     def share(self) -> float:

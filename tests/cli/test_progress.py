@@ -75,3 +75,9 @@ def test_the_rest_is_told_by_what_was_done_so_far(monkeypatch: pytest.MonkeyPatc
     ]:
         line = bar._line(Progress("index", 10, 100, "a.py", share), seconds)
         assert (told in line) if told else ("left" not in line)
+
+
+def test_the_rest_holds_the_graph_that_will_follow() -> None:
+    bar = ProgressBar(graph_above=20_000)
+    for chunks, told in [(20_000, "about 10 s left"), (20_001, "about 15 s left")]:
+        assert told in bar._line(Progress("index", 10, 100, "a.py", 0.5, chunks), 10.0)

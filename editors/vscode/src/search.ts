@@ -74,9 +74,11 @@ class Search {
   private answered: { query: string; complete: boolean; result: Shown } | undefined;
   /** The hits of the list, from top to bottom. */
   private shown: Hit[] = [];
-  /** Whether the user has moved in it; while VS Code draws a list what it says of the focus is not the user's doing. */
+  /** Whether the user has moved in it. */
   private moved = false;
+  /** The row in focus before the list that is being drawn: that VS Code goes back to it is not the user's doing. */
   private drawing = 0;
+  private before: Hit | undefined;
   private acceptWhenAnswered = false;
   private accepted = false;
   /** How far back among the recent questions the one in the input is: 0 for one that was typed. */
@@ -107,7 +109,8 @@ class Search {
     });
     pick.onDidChangeActive(([item]) => {
       if (item?.hit === undefined) return;
-      if (this.drawing === 0) this.moved ||= this.shown.indexOf(item.hit) > 0;
+      const back = this.drawing > 0 && sameCode(item.hit, this.before);
+      if (!back) this.moved ||= this.shown.indexOf(item.hit) > 0;
       this.preview?.show(item.hit);
     });
     pick.onDidAccept(() => {
@@ -212,6 +215,7 @@ class Search {
     this.pick.items = items;
     if (stays) this.pick.activeItems = items.filter(({ hit }) => hit !== undefined && sameCode(hit, focused));
     else this.pick.activeItems = result.hits.length > 0 ? items.slice(0, 1) : items.slice(-1); // the closest, not a note
+    this.before = focused;
     void this.drawn();
     this.showStatus();
     const best = result.hits[0];

@@ -123,10 +123,10 @@ def _update(
     cancelled: Cancelled | None,
 ) -> _Done:
     searched = {path for path, file in writer.known.items() if not file.skipped}
-    nothing_yet = not writer.known
+    nothing_yet = is_first = not writer.known
     writer.remove(difference.removed)
     total, done = len(difference.jobs), 0
-    volume, read = sum(map(_weight, difference.jobs)), 0
+    volume, read, chunks = sum(map(_weight, difference.jobs)), 0, 0
     added, changed = 0, 0
     removed = len(searched.intersection(difference.removed))
     begin = time.perf_counter()
@@ -141,8 +141,9 @@ def _update(
         done += len(analysis.files)
         if progress is not None and analysis.files:
             read += sum(_weight(file.job) for file in analysis.files)
-            part = _READING_SHARE * read / volume
-            progress(Progress("index", done, total, analysis.files[-1].job.path, part))
+            chunks += sum(file.chunks or 0 for file in analysis.files) if is_first else 0
+            known, path = read / volume, analysis.files[-1].job.path
+            progress(Progress("index", done, total, path, _READING_SHARE * known, round(chunks / known)))
         if cancelled is not None and cancelled():
             complete = done == total
             break

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from modstar_lsp.index.words.terms import operator_of
 from modstar_lsp.server.features.places import location
 from modstar_lsp.server.handlers import handles
 from modstar_lsp.server.protocol import ClientHit, SearchRequest
@@ -43,6 +42,8 @@ def symbol(hit: ClientHit, echo: str = "") -> types.WorkspaceSymbol:
     echo: the query, put before the name with the rank. VS Code's Ctrl+T hides every symbol whose name does
     not match what was typed, letter by letter, and sorts the others by name; so it shows all, in rank order.
     """
+    from modstar_lsp.index.words.terms import operator_of  # here, as starting would wait for all of the index
+
     scope, _, name = hit.symbol.rpartition(".")
     if operator := operator_of(hit.symbol):
         scope, name = hit.symbol.removesuffix(operator).rstrip("."), operator
