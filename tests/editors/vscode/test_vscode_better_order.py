@@ -70,7 +70,7 @@ def first_list(window: Window, reader: Endpoint) -> list[str]:
     window.see(f"{QUICK_ROWS}.focused", r":\d+")
     shown = names(window.read(QUICK_ROWS))
     assert len(shown) > 4
-    sleep(3)  # while the list is drawn a step in it may not count as the user's, and a busy machine draws long
+    sleep(3)  # a step while the list is drawn may not count as the user's; a busy machine draws long
     return shown
 
 
