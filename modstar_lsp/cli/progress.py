@@ -21,8 +21,9 @@ PREVIEW_INTERVAL = 2.0
 BAR_WIDTH = 24
 # The rest time is told once so much is done: what came before says too little.
 _TELLING_SHARE = 0.1
-# What a neighbour graph takes of the time of indexing the same chunks: 15 s to 53 (rails, two cores).
-_GRAPH_SHARE = 0.28
+# What a neighbour graph takes of the time of indexing the same chunks: between .28 and .63 on two cores, more
+# for more of them (78,000: .48; 148,000: .43 to .63).
+_GRAPH_SHARE, _GRAPH_POWER = 0.05, 0.2
 _STAGES = {
     "index": "Indexing",
     "deepen": "Embedding deeper",
@@ -112,8 +113,10 @@ class ProgressBar:
             head += f" {share:4.0%}  {progress.done:,}/{progress.total:,}"
             if _TELLING_SHARE <= share < 1 and seconds > 1:
                 whole = seconds / share
-                graph = self._graph_above is not None and progress.chunks > self._graph_above
-                head += f"  {_rest(whole * (1 - share + _GRAPH_SHARE * graph))} left"
+                rest = 1 - share
+                if self._graph_above is not None and progress.chunks > self._graph_above:
+                    rest += _GRAPH_SHARE * progress.chunks**_GRAPH_POWER
+                head += f"  {_rest(whole * rest)} left"
         else:
             head += f"{progress.done:,}"
         room = columns(self._stream) - width_of(head) - 3
