@@ -243,6 +243,12 @@ class Bench(Figures):
             held if promises else None,
         )
 
+    def median(self, name: str, what: str, seconds: Sequence[float], promised: float) -> None:
+        """Note the median of `seconds`, kept whole as `name`, and whether it is below what is promised."""
+        self.raw[name] = list(seconds)
+        median = statistics.median(seconds)
+        self.note(f"{what} ({len(seconds)})", f"{median:.3f} s", f"under {promised} s", median < promised)
+
     def client(self, index_dir: Path, options: Sequence[str] = ()) -> Client:
         return Client(self.server, index_dir, options)
 
@@ -283,14 +289,7 @@ def start(bench: Bench) -> None:
     for _ in range(2 * bench.rounds + 1):
         with bench.client(bench.empty()) as client:
             seconds.append(client.open(folder, TELLS))
-    bench.raw["start"] = seconds
-    median = statistics.median(seconds)
-    bench.note(
-        f"process start to the answer to initialize ({len(seconds)})",
-        f"{median:.3f} s",
-        "under 0.9 s",
-        median < 0.9,
-    )
+    bench.median("start", "process start to the answer to initialize", seconds, 0.9)
 
 
 def first(bench: Bench) -> None:
@@ -436,14 +435,7 @@ def agent(bench: Bench) -> None:
     for _ in range(2 * bench.rounds + 1):
         with Agent(bench.empty(), bench.empty()) as one:
             starts.append(one.tools)
-    bench.raw["agent start"] = starts
-    median = statistics.median(starts)
-    bench.note(
-        f"modstar mcp: process start to the list of its tools ({len(starts)})",
-        f"{median:.3f} s",
-        "under 0.5 s",
-        median < 0.5,
-    )
+    bench.median("agent start", "modstar mcp: process start to the list of its tools", starts, 0.5)
     client, tree = bench.big()
     with client:
         chunks = client.ready()["chunks"]

@@ -50,7 +50,7 @@ def bring_up_to_date(
 
     preview: lines to show now and then while that takes long. graph_follows: where it pays.
     """
-    graph_above = GRAPH_PAYS_ABOVE if graph_follows and _has_hnswlib() else None
+    graph_above = GRAPH_PAYS_ABOVE if graph_follows and _can_build_graph() else None
     with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview, graph_above=graph_above) as bar:
 
         def progress(now: Progress) -> None:
@@ -92,15 +92,15 @@ def changes(report: RefreshReport) -> str:
 
 def graph_advice(chunks: int) -> str:
     """One line when a large index would profit from hnswlib and it is not installed, else ""."""
-    if chunks <= GRAPH_PAYS_ABOVE or _has_hnswlib():
+    if chunks <= GRAPH_PAYS_ABOVE or _can_build_graph():
         return ""
     return f"{chunks:,} chunks are compared one by one: {INSTALL_HNSWLIB} to search them faster"
 
 
-def _has_hnswlib() -> bool:
-    from importlib.util import find_spec
+def _can_build_graph() -> bool:
+    from modstar_lsp.index.vectors.neighbours import can_build
 
-    return find_spec("hnswlib") is not None
+    return can_build()
 
 
 def count(number: int, noun: str) -> str:

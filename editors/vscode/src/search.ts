@@ -76,8 +76,9 @@ class Search {
   private shown: Hit[] = [];
   /** Whether the user has moved in it. */
   private moved = false;
-  /** The row in focus before the list that is being drawn: that VS Code goes back to it is not the user's doing. */
+  /** How many lists VS Code has yet to draw. */
   private drawing = 0;
+  /** The row in focus before the list that is being drawn: that VS Code goes back to it is not the user's doing. */
   private before: Hit | undefined;
   private acceptWhenAnswered = false;
   private accepted = false;
