@@ -1,9 +1,14 @@
 """Lay several source trees side by side in one folder until it holds so many chunks or files.
 
     python -m bench.big_tree --trees FOLDER --out DIR [--chunks 50000 | --files 5000]
+    python -m bench.big_tree --trees FOLDER --packages bench/big_tree.txt
 
 Only files that the product would index are copied, each once, so the workspace is as varied as real ones of
 that size. A note beside DIR says what it holds; asking again for the same thing copies nothing.
+
+--packages names a list of Debian's source packages, one a line, that are laid out below FOLDER/debian first,
+whole, each as its newest version that `apt-get source` knows (a line `Types: deb-src` in its sources, and
+dpkg-dev). What lies there already is not fetched again; one that cannot be had is told and left out.
 """
 
 from __future__ import annotations
@@ -11,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +82,37 @@ def lay_out(trees: Path, out: Path, *, chunks: int = 0, files: int = 0) -> Laid:
     return laid
 
 
+def fetch(packages: Path, trees: Path) -> None:
+    """The source packages of a list, laid out as trees/debian/NAME. Raises SetError without a list or apt."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-source") is None:
+        raise SetError("apt-get and dpkg-source lay source packages out, and they are not both here")
+    try:
+        lines = packages.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise SetError(f"{packages}: {error.strerror}") from None
+    for name in (line.strip() for line in lines):
+        target = trees / "debian" / name
+        if not name or name.startswith("#") or target.exists():
+            continue
+        progress(f"fetching {name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+            done = subprocess.run(
+                ["apt-get", "source", "-qq", name],
+                cwd=scratch,
+                capture_output=True,
+                text=True,
+                errors="replace",
+            )
+            laid = [path for path in Path(scratch).iterdir() if path.is_dir()]
+            if done.returncode or not laid:
+                said = done.stderr.strip().split("\n")[-1]
+                print(f"bench.big_tree: {name} is left out: {said}", file=sys.stderr)
+            else:
+                laid[0].rename(target)
+    progress("")
+
+
 def _files_of(trees: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     from modstar_lsp.files import walk
 
@@ -91,11 +129,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--trees", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--packages", type=Path, metavar="FILE", help="source packages to lay out first")
     parser.add_argument("--chunks", type=int, default=0)
     parser.add_argument("--files", type=int, default=0)
     args = parser.parse_args(argv)
+    if args.out is None and args.packages is None:
+        parser.error("--out, --packages or both")
     try:
+        if args.packages is not None:
+            fetch(args.packages, args.trees)
+        if args.out is None:
+            return 0
         laid = lay_out(args.trees, args.out, chunks=args.chunks, files=args.files)
     except SetError as error:
         print(f"bench.big_tree: {error}", file=sys.stderr)

@@ -330,9 +330,9 @@ def peak_memory(command: Sequence[str]) -> int:
     def watch() -> None:
         nonlocal peak
         while not over.wait(_LOOK_EVERY):
-            tree = _descendants(process.pid)
-            together = sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in tree)
-            largest = max(_kilobytes(pid, "status", "VmHWM:") for pid in tree)
+            tree = descendants(process.pid)
+            together = sum(kilobytes(pid, "smaps_rollup", "Pss:") for pid in tree)
+            largest = max(kilobytes(pid, "status", "VmHWM:") for pid in tree)
             peak = max(peak, together * 1024, largest * 1024)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -345,18 +345,18 @@ def peak_memory(command: Sequence[str]) -> int:
     return peak or _largest_child()
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     found = [pid]
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                found += _descendants(int(child))
+                found += descendants(int(child))
     except OSError:
         pass
     return found
 
 
-def _kilobytes(pid: int, file: str, field: str) -> int:
+def kilobytes(pid: int, file: str, field: str) -> int:
     try:
         for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
             if line.startswith(field):
