@@ -210,8 +210,7 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
     if arguments.exit:
         indexing.deepen_index(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
     with ProgressBar(quiet=arguments.quiet) as bar:
-        if report.chunks > indexing.GRAPH_PAYS_ABOVE:
-            workspace.build_graph(bar)
+        workspace.build_graph(bar)
     exported = sharing.export(workspace, arguments.export) if arguments.export else None
     _tell_report(workspace, report, time.monotonic() - begin, arguments, adoption, exported)
     if not arguments.quiet and (advice := indexing.graph_advice(report.chunks)):

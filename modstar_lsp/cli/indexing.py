@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from modstar_lsp.index import Progress, RefreshReport
     from modstar_lsp.workspace import Workspace
 
-# Below this the exact scan is as fast as the graph, and nothing is missed without hnswlib.
-GRAPH_PAYS_ABOVE = 20_000
 # Languages that one line names; the rest are counted.
 NAMED_LANGUAGES = 6
 
@@ -50,8 +48,8 @@ def bring_up_to_date(
 
     preview: lines to show now and then while that takes long. graph_follows: where it pays.
     """
-    graph_above = GRAPH_PAYS_ABOVE if graph_follows and _can_build_graph() else None
-    with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview, graph_above=graph_above) as bar:
+    follows = _graph_will_be_built if graph_follows else None
+    with Interruption() as stop, ProgressBar(quiet=quiet, preview=preview, graph_follows=follows) as bar:
 
         def progress(now: Progress) -> None:
             stop(now)
@@ -92,9 +90,17 @@ def changes(report: RefreshReport) -> str:
 
 def graph_advice(chunks: int) -> str:
     """One line when a large index would profit from hnswlib and it is not installed, else ""."""
-    if chunks <= GRAPH_PAYS_ABOVE or _can_build_graph():
+    from modstar_lsp.index.index import graph_pays
+
+    if not graph_pays(chunks) or _can_build_graph():
         return ""
     return f"{chunks:,} chunks are compared one by one: {INSTALL_HNSWLIB} to search them faster"
+
+
+def _graph_will_be_built(chunks: int) -> bool:
+    from modstar_lsp.index.index import graph_pays
+
+    return graph_pays(chunks) and _can_build_graph()
 
 
 def _can_build_graph() -> bool:

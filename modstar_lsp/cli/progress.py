@@ -37,8 +37,8 @@ _ERASE = "\r\x1b[K"
 class ProgressBar:
     """Call it with each Progress; as a context manager it takes its lines away at the end.
 
-    preview: asked now and then for lines to show above the bar, none for nothing new. graph_above: a graph
-    will be built if there are more chunks, so the rest that is told holds it too; None if none is ever.
+    preview: asked now and then for lines to show above the bar, none for nothing new. graph_follows:
+    whether a graph will be built of so many chunks; then the rest that is told holds it too.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class ProgressBar:
         *,
         quiet: bool = False,
         preview: Callable[[], Sequence[str]] | None = None,
-        graph_above: int | None = None,
+        graph_follows: Callable[[int], bool] | None = None,
     ) -> None:
         self._stream = sys.stderr
         self._shown = not quiet and is_terminal(self._stream)
         self._begin = time.monotonic()
         self._next = self._begin + DELAY
         self._preview = preview
-        self._graph_above = graph_above
+        self._graph_follows = graph_follows
         self._next_preview = self._begin + PREVIEW_INTERVAL
         self._above = 0
         self._stage = ""
@@ -114,7 +114,7 @@ class ProgressBar:
             if _TELLING_SHARE <= share < 1 and seconds > 1:
                 whole = seconds / share
                 rest = 1 - share
-                if self._graph_above is not None and progress.chunks > self._graph_above:
+                if self._graph_follows is not None and self._graph_follows(progress.chunks):
                     rest += _GRAPH_SHARE * progress.chunks**_GRAPH_POWER
                 head += f"  {_rest(whole * rest)} left"
         else:

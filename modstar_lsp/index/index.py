@@ -40,9 +40,17 @@ _DAMAGE_WAIT = 10.0
 LOCK_WAIT = 5.0
 # Up to here scanning every vector takes 1 ms; a graph pays only above.
 EXACT_SCAN_LIMIT = 20_000
+# A graph of more takes minutes and a kilobyte a vector to build, and finds too little at any width; their
+# signs (vectors/signs.py) find more.
+GRAPH_LIMIT = 200_000
 # A process that has asked this often is no single query, and reading the graph pays. At 50,000 chunks a scan
 # takes 3 ms, the graph 2 ms at a recall of .98, and reading it 250 ms.
 _QUESTIONS_BEFORE_GRAPH = 50
+
+
+def graph_pays(chunks: int) -> bool:
+    """Whether a neighbour graph of so many chunks would be of use."""
+    return EXACT_SCAN_LIMIT < chunks <= GRAPH_LIMIT
 
 
 class IndexStatus(NamedTuple):
@@ -122,7 +130,7 @@ class Index:
 
     def _graph_for(self, snapshot: Snapshot) -> NeighbourGraph | None:
         """The graph that may answer a question to `snapshot`, None for the exact scan."""
-        if snapshot.n <= EXACT_SCAN_LIMIT:
+        if not graph_pays(snapshot.n):
             return None
         with self._lock:
             self._questions += 1
@@ -330,14 +338,14 @@ class Index:
     def build_graph(self, *, progress: OnProgress | None = None, cancelled: Cancelled | None = None) -> bool:
         """Makes or renews the nearest-neighbour graph where it pays; whether there is a good one at the end.
 
-        It pays above some 20,000 chunks, needs hnswlib, and takes some 7 seconds for 50,000 chunks; no
-        question waits for it. Raises StoreError.
+        It pays from some 20,000 chunks to 200,000, needs hnswlib, and takes some 7 seconds for 50,000 chunks;
+        no question waits for it. Raises StoreError.
         """
         from modstar_lsp.index.vectors import neighbours
 
         self._check_writable()
         with self.snapshot() as snapshot:
-            if snapshot.n <= EXACT_SCAN_LIMIT or not neighbours.can_build():
+            if not graph_pays(snapshot.n) or not neighbours.can_build():
                 return False
             self.load_graph()
             if self._graph is not None and self._graph.stale_share(snapshot) <= neighbours.STALE_SHARE:

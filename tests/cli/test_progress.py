@@ -78,6 +78,6 @@ def test_the_rest_is_told_by_what_was_done_so_far(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_rest_holds_the_graph_that_will_follow() -> None:
-    bar = ProgressBar(graph_above=20_000)
+    bar = ProgressBar(graph_follows=lambda chunks: chunks > 20_000)
     for chunks, told in [(20_000, "about 10 s left"), (20_001, "about 15 s left")]:
         assert told in bar._line(Progress("index", 10, 100, "a.py", 0.5, chunks), 10.0)

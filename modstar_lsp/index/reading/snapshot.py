@@ -41,6 +41,7 @@ from modstar_lsp.index.store.database import (
     check_of,
     read_meta,
 )
+from modstar_lsp.index.vectors import signs
 from modstar_lsp.index.vectors.matrix import Matrix, read_cosines, read_exits
 from modstar_lsp.index.vectors.quantised import Quantised, top
 from modstar_lsp.index.words.postings import decode_block, decode_terms
@@ -381,19 +382,37 @@ class Snapshot(Whole):
         return self._earlier if matrix is None or exits is None else (matrix, exits)
 
     def nearest(self, query: Floats, k: int, rows: Rows | None = None) -> tuple[Rows, Floats]:
-        """The `k` rows, of `rows` if given, with the greatest cosines to `query`, best first."""
+        """The `k` rows, of `rows` if given, with the greatest cosines to `query`, best first.
+
+        Of many rows, some in a hundred of these may be others that are nearly as near.
+        """
         if rows is None:
             neighbours = self._neighbours(self)
             found = None if neighbours is None else neighbours.nearest(self, _float32(query), k)
             if found is not None:
                 return found
+        else:
+            rows = np.asarray(rows, np.int32)
+        if k <= signs.MOST_NEAREST:
+            rows = self._likely(query, rows)
+        if rows is None:
             cosines = self._all_cosines(query)
             best = top(cosines, k)
             return best, cosines[best]
-        rows = np.asarray(rows, np.int32)
         cosines = self.cosines(query, rows)
         best = top(cosines, k)
         return rows[best], cosines[best]
+
+    def _likely(self, query: Floats, rows: Rows | None) -> Rows | None:
+        """Those of `rows`, None for all, that may be the nearest; all where that is as quick."""
+        total = self.n if rows is None else len(rows)
+        if total <= signs.PAYS_ABOVE or not signs.COUNTS_BITS or self._scan_once(query) is not None:
+            return rows
+        self.quantised()
+        assert self._matrix is not None
+        numbers = self.vector_of if rows is None else self.vector_of[rows]
+        likely = signs.likely(self._matrix.signs, query, numbers)
+        return likely if rows is None else rows[likely]
 
     def cosines(self, query: Floats, rows: Rows) -> Floats:
         """The cosine of `query` with each of `rows`."""
