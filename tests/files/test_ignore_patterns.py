@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from planting import Plant
 
 from modstar_lsp.files import walk
-from modstar_lsp.files.ignore import Patterns
+from modstar_lsp.files.ignore import MAX_IGNORE_BYTES, Patterns
 from modstar_lsp.files.wildmatch import Glob
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -92,16 +93,50 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 )
 def test_the_answers_are_those_of_git(repository: Path, lines: list[str]) -> None:
-    (repository / ".gitignore").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert {path for path in PATHS if ignored(lines, path)} == ignored_by_git(repository, lines, PATHS)
+
+
+# Each name and path as a rule may spell it, with what no rule says beside it.
+PLAIN = [
+    f"{mark}{slash}{text}{end}"
+    for text in ("a", "b.c", "ab", "ab/a", "ab/cd", "cd/ab/b", "#x", "!x", "x y", "x", "", "#")
+    for mark in ("", "!", "!!", "\\")
+    for slash in ("", "/", "//", "**/")
+    for end in ("", "/", "//", " ", "\\ ", "/ ", "\r", " \r")
+]
+PLAIN_PATHS = [
+    *PATHS,
+    *("#x", "!x", "ab/#x", "ab/!x", "#x/a", "!x/a", "x", "x ", "x y", "ab/x ", "x\r", " ", "#"),
+]
+
+
+@needs_git
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.randoms(use_true_random=False),
+    picked=st.lists(st.sampled_from(PLAIN), min_size=1, max_size=40),
+    wild=st.lists(st.sampled_from(["a*", "!*.c", "ab/**", "!**/b", "*", "!?", "[ab]/", "!*/"]), max_size=2),
+)
+def test_many_plain_rules_are_those_of_git(
+    repository: Path, seed: random.Random, picked: list[str], wild: list[str]
+) -> None:
+    """Rules without wildcards, of which a generated file has thousands: the last that speaks counts."""
+    lines = [*picked, *wild, *(f"{'!' * (n % 3 == 0)}made_{n}.c{'/' * (n % 2)}" for n in range(200))]
+    seed.shuffle(lines)
+    found = {path for path in PLAIN_PATHS if ignored(lines, path)}
+    assert found == ignored_by_git(repository, lines, PLAIN_PATHS)
+
+
+def ignored_by_git(repository: Path, lines: list[str], paths: list[str]) -> set[str]:
+    (repository / ".gitignore").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
     asked = subprocess.run(
         ["git", "check-ignore", "--no-index", "--stdin", "-z"],
         cwd=repository,
-        input="\0".join(PATHS).encode(),
+        input="\0".join(paths).encode(),
         capture_output=True,
         env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull},
     )
-    theirs = {path for path in asked.stdout.decode().split("\0") if path}
-    assert {path for path in PATHS if ignored(lines, path)} == theirs
+    return {path for path in asked.stdout.decode().split("\0") if path}
 
 
 A200 = "a" * 200
@@ -206,6 +241,17 @@ def test_more_wildcards_than_anybody_writes_are_not_all_obeyed() -> None:
     assert patterns.verdict("a.log", "a.log", False)
     assert patterns.verdict("name.py", "name.py", False)
     assert patterns.verdict("7xy", "7xy", False)
+
+
+def test_thousands_of_rules_hold_to_the_last_and_half_a_rule_says_nothing(plant: Plant) -> None:
+    """What is longer than any ignore file is read to its last whole line: the next may begin with `src`."""
+    rules = [f"/generated/by/some/tool/with/long/names/file_{number}.py" for number in range(40_000)]
+    root = plant({".gitignore": "\n".join([*rules, "last.py"]), "last.py": "", "src/a.py": ""})
+    assert [file.path for file in walk(root).files] == ["src/a.py"]
+    start = "\n".join(rules)
+    start += "\n" + "#" * (MAX_IGNORE_BYTES - len(start) - 5) + "\nsrc"
+    (root / ".gitignore").write_text(start + "/b.py\n", encoding="utf-8", newline="")
+    assert [file.path for file in walk(root).files] == ["last.py", "src/a.py"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
