@@ -129,7 +129,7 @@ class Results(NamedTuple):
     closest: when there is no hit, the best place that fell short of the threshold.  indexed_share: the share
     of the known files that were indexed when the question was asked.  took: seconds.  note: one line that
     whoever asked should read, "" for none.  stage: what the last stage did, None where nothing was read.
-    did_you_mean: when none is good, a name that is defined and that a name of the question may be a typing
+    did_you_mean: when none is good, a name, defined or only used, that one in the question may be a typing
     error of.
     """
 
@@ -179,7 +179,8 @@ def _meant(snapshot: View, query: Query, options: Options) -> str:
     """The name that one in the question may be a typing error of, "" for none."""
     from modstar_lsp.search.suggest import did_you_mean
 
-    return did_you_mean(snapshot, query, allowed_rows(snapshot, options.filters, options.sources))
+    allowed = allowed_rows(snapshot, options.filters, options.sources)
+    return did_you_mean(snapshot, query, allowed, options.sources)
 
 
 def _slip_note(snapshot: View, query: Query, options: Options) -> str:

@@ -80,7 +80,7 @@ class IndexState(NamedTuple):
 class Answer(NamedTuple):
     """What a question found. closest: when nothing is good enough, the best of the rest.  took: ms.
 
-    did_you_mean: then, a name that is defined and that one in the question may be a typing error of.
+    did_you_mean: then, a name, defined or only used, that one in the question may be a typing error of.
     """
 
     hits: tuple[ClientHit, ...] = ()

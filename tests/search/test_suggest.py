@@ -53,7 +53,32 @@ def test_the_name_that_was_meant_is_told_as_it_is_written(
     assert results.did_you_mean == meant
 
 
-@pytest.mark.parametrize("asked", ["verify_password", "wholly_unrelated_name", "password of a user", "up"])
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("compare_digset", "compare_digest"),  # of another package
+        ("UplaodFailed", "UploadFailed"),
+        ("why UploadFaild is raised", "UploadFailed"),
+        ("AccountStore.as_strings", "as_string"),
+        ("sendmial", "sendmail"),
+        ("conection", "connection"),
+    ],
+)
+def test_where_no_definition_is_near_what_occurs_is_told_as_it_is_written(
+    workspace: Workspace, asked: str, meant: str
+) -> None:
+    assert workspace.search(asked, Options(min_score=1.0)).did_you_mean == meant
+
+
+def test_what_occurs_in_files_that_the_filters_leave_out_was_not_meant(workspace: Workspace) -> None:
+    outside = Filter(not_languages=frozenset({"python"}))
+    results = workspace.search("compare_digset", Options(min_score=1.0, filters=(outside,)))
+    assert results.did_you_mean == ""
+
+
+@pytest.mark.parametrize(
+    "asked", ["verify_password", "wholly_unrelated_name", "password of a user", "up", "x_" * 400]
+)
 def test_nothing_is_made_up(workspace: Workspace, asked: str) -> None:
     assert workspace.search(asked, Options(min_score=1.0)).did_you_mean == ""
 
