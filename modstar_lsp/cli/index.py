@@ -118,7 +118,8 @@ def make_parser() -> Parser:
         type=file_name,
         default=[],
         metavar="FILE",
-        help="a list of what to fill it with: folders, bare clones, git URLs, one a line; repeatable",
+        help="a list of what to fill it with: folders, bare clones, git URLs, one a line "
+        "(-: standard input); repeatable",
     )
     many(
         "--repository", metavar="NAME", help="what the one repository is called there (default: its own name)"

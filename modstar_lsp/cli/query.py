@@ -18,6 +18,7 @@ from modstar_lsp.startup import allow_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from modstar_lsp.cli.arguments import Place
     from modstar_lsp.encoder import Encoder
@@ -144,7 +145,8 @@ def _listed(files: Sequence[Path]) -> list[Path]:
 
     paths = [expanded(line) for file in files for line in listed(file)]
     if not paths:
-        raise WorkspaceError(f"{files[0]}: names no folder (one a line)")
+        name = "standard input" if str(files[0]) == "-" else files[0]
+        raise WorkspaceError(f"{name}: names no folder (one a line)")
     return paths
 
 
@@ -212,13 +214,23 @@ def _standard_input() -> str:
     """The text that is piped in, whatever its encoding. Raises QueryError."""
     from modstar_lsp.files.source import Unreadable, decode
 
-    given = sys.stdin.buffer.read() if sys.stdin else b""
+    given = _bounded(sys.stdin.buffer, "standard input") if sys.stdin else b""
     if not given.strip():
         raise QueryError("nothing came in on standard input: pipe some lines of code into it")
     try:
         return decode("-", given)
     except Unreadable as error:
         raise QueryError(f"standard input: {error.reason}, so there is no code in it") from None
+
+
+def _bounded(stream: BinaryIO, name: str) -> bytes:
+    """All of `stream`. Raises QueryError when that is more than any code."""
+    from modstar_lsp.files.kinds import MOST_BYTES
+
+    data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise QueryError(f"{name}: larger than {MOST_BYTES // 1_000_000} MB: select some lines of code")
+    return data
 
 
 def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
@@ -228,7 +240,8 @@ def _code(place: Place, around: Sequence[Path]) -> Callable[[Path], Question]:
 
     file = _selected_file(place.file, around)
     try:
-        text = decode(file.name, file.read_bytes())
+        with file.open("rb") as stream:
+            text = decode(file.name, _bounded(stream, str(place.file)))
     except Unreadable as error:
         raise QueryError(f"{place.file}: {error.reason}, so there is no code in it") from None
     first, last, code = selected_lines(str(place.file), text, place.first, place.last)

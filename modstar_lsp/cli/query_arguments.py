@@ -149,7 +149,7 @@ def make_parser() -> Parser:
         action="append",
         type=file_name,
         metavar="FILE",
-        help="search the folders in this list, one a line, besides PATH; repeatable",
+        help="search the folders in this list, one a line (-: standard input), besides PATH; repeatable",
     )
     add("--no-refresh", action="store_true", help="search the index as it is")
     add(

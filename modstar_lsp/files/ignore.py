@@ -7,11 +7,11 @@ the answers with those of git itself.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from modstar_lsp.files.lines import decode_names
 from modstar_lsp.files.opening import read_regular
 from modstar_lsp.files.wildmatch import SPECIAL, Glob
 
@@ -36,10 +36,6 @@ _MAX_GRAMS = 16
 # What begins or ends a bracket or a character that stands for itself
 _NOT_PLAIN = frozenset("[]\\")
 
-
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# What becomes of bytes that are no text: file names may have the same.
-_ODD = {"utf-16": "replace", "utf-8-sig": "surrogateescape"}
 
 # One pattern: whether it is only for folders ("/" at its end), whether it speaks of whole paths, the rest.
 # Making NamedTuples would take a third of the time of a long file.
@@ -225,9 +221,7 @@ def read_patterns(path: Path, *, follow: bool = False) -> Patterns | None:
         data = read_regular(path, MAX_IGNORE_BYTES, follow=follow)
     except OSError:
         return None
-    # git reads no UTF-16, which Windows PowerShell writes; whoever wrote it wants something left out.
-    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
-    text = data.decode(encoding, _ODD[encoding])
+    text = decode_names(data)  # git reads no UTF-16; whoever wrote it wants something left out
     if len(data) == MAX_IGNORE_BYTES:
         text = text.rpartition("\n")[0]  # half a line may speak of everything
     patterns = Patterns(text.replace("\r\n", "\n").split("\n"))

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def decode_names(data: bytes) -> str:
+    """A text that names files, in UTF-8 or, as Windows PowerShell writes it, UTF-16 with a byte order mark.
+
+    Bytes that are no text are kept as Python has them in file names, which may have the same.
+    """
+    if data.startswith(_UTF16_MARKS):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "surrogateescape")
 
 
 def with_newlines(text: str) -> str:

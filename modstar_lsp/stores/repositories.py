@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import nullcontext
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modstar_lsp.cache_folder import expanded
 from modstar_lsp.errors import QueryError, WorkspaceError, reason
+from modstar_lsp.files.lines import decode_names, lines_of
 from modstar_lsp.stores.git import (
     PROTOCOLS,
     bare_head,
@@ -26,6 +29,9 @@ from modstar_lsp.stores.git import (
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Walk
+
+# A list of a hundred thousand paths is smaller; a device has no end.
+_MAX_LIST_BYTES = 16_000_000
 
 _PROTOCOL = r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)"
 # git@host:team/shop.git, as git takes it for ssh.
@@ -116,13 +122,20 @@ def all_named(texts: Iterable[str], name: str | None = None) -> list[NamedReposi
 def listed(file: Path) -> list[str]:
     """The repositories in a list: one a line, what follows a `#` at its beginning is a remark.
 
-    Raises WorkspaceError when it cannot be read.
+    file: `-` for standard input; may be a pipe.  Raises WorkspaceError when it cannot be read or is no list.
     """
+    piped = file == Path("-")
+    name = "standard input" if piped else str(file)
     try:
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        with nullcontext(sys.stdin and sys.stdin.buffer) if piped else file.open("rb") as stream:
+            data = stream.read(_MAX_LIST_BYTES + 1) if stream else b""
     except OSError as error:
-        raise WorkspaceError(f"{file}: cannot be read ({reason(error)})") from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        raise WorkspaceError(f"{name}: cannot be read ({reason(error)})") from None
+    text = decode_names(data)
+    if len(data) > _MAX_LIST_BYTES or "\0" in text:
+        raise WorkspaceError(f"{name}: no list of names, one a line")
+    lines = [line.strip() for line in lines_of(text)]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def check_out(

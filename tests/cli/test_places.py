@@ -188,13 +188,30 @@ def test_folders_in_a_list_are_searched_as_if_named(shell: Shell, two: Path, tmp
     assert answer.status == 2 and answer.places[0] == f"{two}/gift.py:1" and answer.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("content", [None, "", "# nothing\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_begins_with_a_byte_order_mark(shell: Shell, two: Path, tmp_path: Path, encoding: str) -> None:
+    listed = tmp_path / "projects.txt"
+    listed.write_bytes(f"{two}\r\n".encode(encoding))
+    answer = shell.query("wrap a gift", "--from", str(listed))
+    assert answer.places[0] == f"{two}/gift.py:1" and not answer.err
+
+
+def test_a_list_comes_in_by_a_pipe(shell: Shell, two: Path) -> None:
+    answer = shell.query("wrap a gift", "--from", "-", stdin=f"{two}\n".encode())
+    assert answer.places[0] == f"{two}/gift.py:1" and not answer.err
+    answer = shell.query("wrap a gift", "--from", "-", stdin=b"")
+    assert (
+        answer.status == 2 and answer.err == "modstar-query: standard input: names no folder (one a line)\n"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", b"# nothing\n", b"a\0b\n", b"a\n" * 10_000_000])
 def test_a_list_that_is_missing_or_names_nothing_is_one_line(
-    shell: Shell, tmp_path: Path, content: str | None
+    shell: Shell, tmp_path: Path, content: bytes | None
 ) -> None:
     listed = tmp_path / "projects.txt"
     if content is not None:
-        listed.write_text(content)
+        listed.write_bytes(content)
     answer = shell.query("tax", "--from", str(listed))
     assert answer.status == 2 and answer.err.count("\n") == 1 and str(listed) in answer.err
 
