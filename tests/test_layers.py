@@ -31,7 +31,7 @@ RUNTIME: Levels = (
     ("files",),
     ("private_socket", "private_files", "cache_folder"),
     ("startup", "installation", "allowance"),
-    ("trusted_path", "errors", "arrays"),
+    ("trusted_path", "errors", "arrays", "printable"),
 )
 INDEX: Levels = (
     ("index",),

@@ -13,8 +13,9 @@ from modstar_lsp.cli import indexing, sharing
 from modstar_lsp.cli.arguments import Parser, file_name, folder, pattern, positive, repository, whole
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
 from modstar_lsp.cli.progress import ProgressBar
-from modstar_lsp.cli.terminal import clean, say, say_json
+from modstar_lsp.cli.terminal import say, say_json
 from modstar_lsp.errors import QueryError
+from modstar_lsp.printable import clean
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Skipped

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from modstar_lsp.cli import indexing
 from modstar_lsp.cli.arguments import Parser, folder
 from modstar_lsp.cli.process import ERROR, FOUND, complain, leave, run
-from modstar_lsp.cli.terminal import clean, say, say_json
+from modstar_lsp.cli.terminal import say, say_json
 from modstar_lsp.errors import StoreError
+from modstar_lsp.printable import clean
 
 if TYPE_CHECKING:
     from modstar_lsp.index.store.inventory import KnownIndex

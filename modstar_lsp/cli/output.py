@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from modstar_lsp.cli.terminal import Style, can_print, clean, columns, is_terminal, width_of
+from modstar_lsp.cli.terminal import Style, can_print, columns, is_terminal, width_of
+from modstar_lsp.printable import clean
 from modstar_lsp.search.snippet import last_name, marks, name_at
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-from modstar_lsp.cli.terminal import clean
 from modstar_lsp.errors import ModstarError, shortage, told_of
+from modstar_lsp.printable import clean
 from modstar_lsp.startup import hasten_numpy, hold_streams, require_memory, spare_garbage
 from modstar_lsp.trusted_path import keep_to_trusted_path
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from modstar_lsp.cli.terminal import can_print, clean, columns, is_terminal, width_of
+from modstar_lsp.cli.terminal import can_print, columns, is_terminal, width_of
+from modstar_lsp.printable import clean
 
 if TYPE_CHECKING:
     from modstar_lsp.index import Progress

@@ -16,8 +16,9 @@ from modstar_lsp.allowance import usable_cores
 from modstar_lsp.cli import indexing
 from modstar_lsp.cli.process import ERROR, FOUND, NOTHING, complain
 from modstar_lsp.cli.progress import ProgressBar
-from modstar_lsp.cli.terminal import clean, say, say_json, style
+from modstar_lsp.cli.terminal import say, say_json, style
 from modstar_lsp.errors import ModstarError, QueryError, WorkspaceError
+from modstar_lsp.printable import clean
 from modstar_lsp.workspace.question import Question
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from modstar_lsp.cli import indexing
 from modstar_lsp.cli.process import FOUND, complain
-from modstar_lsp.cli.terminal import clean, say, say_json
+from modstar_lsp.cli.terminal import say, say_json
 from modstar_lsp.errors import StoreError
 from modstar_lsp.files.watch import Watcher
+from modstar_lsp.printable import clean
 
 if TYPE_CHECKING:
     from modstar_lsp.index import RefreshReport

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from modstar_lsp.printable import clean
+
 if TYPE_CHECKING:
     from modstar_lsp.workspace.description import Description
     from modstar_lsp.workspace.outline import Definition
@@ -31,12 +33,12 @@ def places(found: Sequence[Found], words: Collection[str], lines: int, budget: i
     several.
     """
     roots = {one.root for one in found}
-    head = f"in {found[0].root}:" if len(roots) == 1 else ""
+    head = f"in {clean(str(found[0].root))}:" if len(roots) == 1 else ""
     files: dict[str, list[str]] = {}
     room = budget - _FOOTER_TOKENS - tokens(head)
     shown = 0
     for one in found:
-        path = one.it.hit.path if head else str(one.root / one.it.hit.path)
+        path = clean(one.it.hit.path if head else str(one.root / one.it.hit.path))
         place = _place(one.it)
         code = _code(one.it, words, lines if one.is_good else 0) if one.has_lines else []
         if path not in files:
@@ -57,7 +59,7 @@ def places(found: Sequence[Found], words: Collection[str], lines: int, budget: i
 
 def _place(it: Description) -> str:
     hit = it.hit
-    name = f" {it.symbol}" if it.symbol else ""
+    name = f" {clean(it.symbol)}" if it.symbol else ""
     return f"  lines {hit.start_line}-{hit.end_line}{name} ({it.kind}) {hit.score:.2f}"
 
 
@@ -68,17 +70,17 @@ def _code(it: Description, words: Collection[str], lines: int) -> list[str]:
         return ["    (these lines are gone since the file was indexed)"]
     chosen = it.snippet(words, lines)
     numbered = zip(chosen.numbers, chosen.lines, strict=True)
-    return [f"    {number}: {line[:_LINE_CHARS]}" for number, line in numbered]
+    return [f"    {number}: {clean(line[:_LINE_CHARS])}" for number, line in numbered]
 
 
 def outlined(path: str, definitions: Sequence[Definition], budget: int) -> str:
     """Definitions of a file, a line each, those inside others further in."""
-    text = [f"{path}:"]
+    text = [f"{clean(path)}:"]
     room = budget - _FOOTER_TOKENS - tokens(text[0])
     for number, one in enumerate(definitions):
         outer, _, name = one.symbol.rpartition(".")
         where = f"lines {one.start_line}-{one.end_line}" if one.kind else f"line {one.start_line}"
-        line = f"{'  ' * (outer.count('.') + 1 + bool(outer))}{where} {name}"
+        line = f"{'  ' * (outer.count('.') + 1 + bool(outer))}{where} {clean(name)}"
         line += f" ({one.kind})" if one.kind else ""
         room -= tokens(line) + 1
         if room < 0:

@@ -210,8 +210,10 @@ class Folders:
         A relative path counts from whichever folder has it. Links are followed first, so none leads out.
         Raises WorkspaceError, in one line, for what is missing or outside.
         """
-        if not path.strip() or "\0" in path:
+        if not path.strip():
             raise WorkspaceError("a path is empty: name a file or folder, or leave it out")
+        if "\0" in path:
+            raise WorkspaceError("a path must not hold a NUL character")
         given = Path(path)
         candidates = [given] if given.is_absolute() else [folder.root / given for folder in self.folders]
         inside = [

@@ -14,6 +14,7 @@ from modstar_lsp.errors import ModstarError, QueryError, WorkspaceError
 from modstar_lsp.mcp import answers
 from modstar_lsp.mcp.folders import Folder, Folders
 from modstar_lsp.mcp.schema import Argument, checked, schema
+from modstar_lsp.printable import clean
 
 if TYPE_CHECKING:
     from modstar_lsp.index.records import Cancelled
@@ -434,8 +435,11 @@ class Tools:
 
     def _file(self, path: str) -> tuple[Folder, str]:
         folder, below = self._folders.place(path)
-        if not (folder.root / below).is_file():
+        full = folder.root / below
+        if full.is_dir():
             raise WorkspaceError(f"{path} is a folder: name a file in it")
+        if not full.is_file():
+            raise WorkspaceError(f"{path} is no file that can be read")
         return folder, below
 
 
@@ -496,8 +500,8 @@ def _nothing(closest: Sequence[Found], earlier: bool, given: Mapping[str, Any]) 
     if near is None:
         return ["nothing here answers that"]
     it = near.it
-    place = f"{near.root / it.hit.path} lines {it.hit.start_line}-{it.hit.end_line}"
-    name = f" {it.symbol}" if it.symbol else ""
+    place = f"{clean(str(near.root / it.hit.path))} lines {it.hit.start_line}-{it.hit.end_line}"
+    name = f" {clean(it.symbol)}" if it.symbol else ""
     return [f"nothing here answers that; the closest is {place}{name} {it.hit.score:.2f}"]
 
 

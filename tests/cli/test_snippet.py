@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modstar_lsp.cli.terminal import clean, width_of
+from modstar_lsp.cli.terminal import width_of
+from modstar_lsp.printable import clean
 from modstar_lsp.search.snippet import Focus, asked_words, defining_line, focus, marks, snippet
 
 
