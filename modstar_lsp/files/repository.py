@@ -43,12 +43,12 @@ class Repository:
 
     def excludes(self) -> list[Patterns]:
         """The user's global excludes and .git/info/exclude, weakest first; their base is the top folder."""
-        found = [
-            read_patterns(path, follow=True)
-            for path in (_global_excludes(), self._info_exclude())
-            if path is not None
-        ]
+        found = [read_patterns(path, follow=True) for path in self.rule_files()]
         return [patterns for patterns in found if patterns is not None]
+
+    def rule_files(self) -> list[Path]:
+        """The files that `excludes` reads, whether they are there or not."""
+        return [path for path in (_global_excludes(), self._info_exclude()) if path is not None]
 
     def _info_exclude(self) -> Path | None:
         if self.git_folder is None:

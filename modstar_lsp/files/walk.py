@@ -130,6 +130,16 @@ def walk(
     return Walk(tuple(files), tuple(skipped), tuple(entered))
 
 
+def rules_outside(root: Path) -> list[Path]:
+    """The files outside of `root`, or in its `.git`, whose rules hold in it; some may not be there."""
+    repository = Repository(root.absolute())
+    files = repository.rule_files()
+    if repository.top is not None:
+        above = [folder for folder in root.absolute().parents if folder.is_relative_to(repository.top)]
+        files += [folder / name for folder in above for name in (IGNORE_FILE, OWN_IGNORE_FILE)]
+    return files
+
+
 def walk_again(
     root: Path,
     known: Walk,

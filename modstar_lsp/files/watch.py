@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.files import inotify
 from modstar_lsp.files.kinds import MOST_BYTES, VERSION_CONTROL
-from modstar_lsp.files.walk import IGNORE_FILE, OWN_IGNORE_FILE, Walk, is_allowed, is_entered, walk
+from modstar_lsp.files.walk import (
+    IGNORE_FILE,
+    OWN_IGNORE_FILE,
+    Walk,
+    is_allowed,
+    is_entered,
+    rules_outside,
+    walk,
+)
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -45,8 +53,9 @@ def _no_bounds() -> dict[str, Any]:
 class Watcher:
     """Calls `on_change` with the paths (relative, "/") of files that were created, changed, moved or deleted.
 
-    A folder that came or went, a change of an ignore file and an overflow are reported as `EVERYTHING` (the
-    empty string) in the set: then a walk is due. So is a root that was deleted, moved away or made again.
+    A folder that came or went, a change of an ignore file (git's own and those above the root as well) and an
+    overflow are reported as `EVERYTHING` (the empty string) in the set: then a walk is due. So is a root that
+    was deleted, moved away or made again.
     `on_change` runs on the watcher's own thread, once per burst of events, `delay` seconds after the last of
     them. Reading files causes no call.
 
@@ -84,6 +93,7 @@ class Watcher:
         self._stopping = threading.Event()
         self._identity = _identity(self.root)
         self._seen: Walk | None = None
+        self._rules: dict[Path, object] = {}
 
     def start(self, *, tells: bool = True) -> None:
         """Starts watching; falls back to polling where the system's limit on watched folders is reached.
@@ -94,6 +104,7 @@ class Watcher:
             return
         self._stopping.clear()
         self._identity = _identity(self.root)
+        self._rules = {path: _state(path) for path in rules_outside(self.root)}
         try:
             if inotify.is_available():
                 self._inotify = inotify.Inotify()
@@ -117,7 +128,7 @@ class Watcher:
             return {EVERYTHING}
         while events := self._inotify.read(0):
             self._mark({path for event in events for path in self._paths(*event)})
-        self._look_at_root()
+        self._look_outside()
         dirty, self._dirty = self._dirty, set()
         return self._seen_to(dirty)
 
@@ -217,7 +228,7 @@ class Watcher:
             else:
                 self._stopping.wait(min(pause, ROOT_SECONDS) if self.polling else ROOT_SECONDS)
             now = time.monotonic()
-            self._look_at_root()
+            self._look_outside()
             if self.polling and now - looked >= pause and not self.lost:
                 self._mark(self._differences())
                 looked = time.monotonic()
@@ -235,8 +246,14 @@ class Watcher:
             return {path}
         return {f"{path}/"} if mask & ~inotify.IS_FOLDER & ~inotify.MODIFY else set()
 
-    def _look_at_root(self) -> None:
-        """Notices that the root was deleted, moved away or made again; its watches tell nothing then."""
+    def _look_outside(self) -> None:
+        """Notices what no watch tells: that the root was deleted, moved away or made again, and that a file
+        elsewhere ignores other things in it.
+        """
+        rules = {path: _state(path) for path in self._rules}
+        if rules != self._rules:
+            self._rules = rules
+            self._mark({EVERYTHING})
         identity = _identity(self.root)
         if identity == self._identity:
             return
@@ -337,6 +354,15 @@ def _identity(root: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _state(path: Path) -> object:
+    """What changes with a file, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _halt(observer: Any) -> None:

@@ -77,6 +77,22 @@ def test_a_changed_ignore_file_asks_for_a_walk(root: Path, heard: Heard) -> None
     assert heard.wait(lambda: EVERYTHING in heard.paths)
 
 
+@pytest.mark.parametrize("rules", [".git/info/exclude", ".gitignore", "part/.modstarignore"])
+def test_rules_outside_of_the_root_ask_for_a_walk(plant: Plant, heard: Heard, rules: str) -> None:
+    top = plant({".git/HEAD": "ref: refs/heads/main\n", ".git/info/exclude": "", "part/root/a.py": ""})
+    with Watcher(top / "part/root", heard, delay=0.1):
+        time.sleep(0.2)
+        heard.calls.clear()
+        (top / rules).write_text("a.py\n")
+        assert heard.wait(lambda: EVERYTHING in heard.paths)
+    watcher = Watcher(top / "part/root", heard)
+    watcher.start(tells=False)
+    watcher.look()
+    (top / rules).unlink()
+    assert watcher.look() == {EVERYTHING}
+    watcher.stop()
+
+
 def test_what_does_not_belong_is_not_told(root: Path, heard: Heard) -> None:
     (root / "made.py").write_text("x")
     (root / "node_modules/x.js").write_text("x")
