@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modstar_lsp.files.lines import decode_names
 from modstar_lsp.files.opening import read_regular
-from modstar_lsp.files.wildmatch import SPECIAL, Glob
+from modstar_lsp.files.wildmatch import SPECIAL, Glob, lower
 
 # An ignore file is written by hand, or by a tool that names each file it made; no more is read than this.
 MAX_IGNORE_BYTES = 4_000_000
@@ -52,13 +52,15 @@ class _Texts:
         "_by_start",
         "_by_text",
         "_ends",
+        "_folded",
         "_globs",
         "_loose",
         "_room",
         "_starts",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, folded: bool) -> None:
+        self._folded = folded
         # Numbers of rules here and below, ascending
         self._by_text: dict[str, list[int]] = {}
         self._by_extension: dict[str, list[int]] = {}
@@ -73,9 +75,10 @@ class _Texts:
         self._globs: dict[int, tuple[bool, str | Glob]] = {}
 
     def add(self, number: int, pattern: str, for_folders: bool) -> None:
+        told = lower(pattern) if self._folded else pattern
         if SPECIAL.isdisjoint(pattern):
-            self._by_text.setdefault(pattern, []).append(number)
-        elif self._room and (numbers := self._place(pattern)) is not None:
+            self._by_text.setdefault(told, []).append(number)
+        elif self._room and (numbers := self._place(told)) is not None:
             self._room -= 1
             numbers.append(number)
         else:
@@ -144,7 +147,7 @@ class _Texts:
             return False
         if isinstance(glob, str):
             try:
-                glob = Glob(glob)
+                glob = Glob(glob, self._folded)
             except ValueError:
                 glob = _NOTHING
             self._globs[number] = for_folders, glob
@@ -162,15 +165,17 @@ class Patterns:
     wildcard or with something to be taken off are read one by one. 40,000 of the others take 15 ms.
     """
 
-    __slots__ = ("_lines", "_names", "_paths", "_plain")
+    __slots__ = ("_folded", "_lines", "_names", "_paths", "_plain")
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], folded: bool = False) -> None:
+        """folded: capitals count as small letters, as git has it where `core.ignoreCase` is set."""
+        self._folded = folded
         self._lines = list(lines)
         # Numbers of lines here and below
         ignored = dict(zip(self._lines, range(len(self._lines)), strict=True))
         kept = {}
-        self._names = _Texts()
-        self._paths = _Texts()
+        self._names = _Texts(folded)
+        self._paths = _Texts(folded)
         # Comments, and what has a wildcard, a backslash or blanks at its end; calls would take as long again
         odd = [
             line
@@ -189,6 +194,8 @@ class Patterns:
                 (self._paths if is_path else self._names).add(number, pattern, for_folders)
         for line in [line for line in ignored if line[:1] == "!"]:
             kept[line[1:]] = ignored.pop(line)
+        if folded:
+            ignored, kept = _folded(ignored), _folded(kept)
         self._plain = [numbers for numbers in (ignored, kept) if numbers]
 
     def __bool__(self) -> bool:
@@ -200,6 +207,8 @@ class Patterns:
         `path` is relative to the folder of these patterns, `name` its last component. The folders above
         are not looked at: an ignored folder is never entered.
         """
+        if self._folded:
+            path, name = lower(path), lower(name)
         spelt = [name, path, f"/{path}"]
         if is_folder:
             spelt += [f"{text}/" for text in spelt]
@@ -212,10 +221,15 @@ class Patterns:
         return None if best < 0 else not self._lines[best].startswith("!")
 
 
-def read_patterns(path: Path, *, follow: bool = False) -> Patterns | None:
+def _folded(numbers: dict[str, int]) -> dict[str, int]:
+    """Of lines that are one in lower case the last."""
+    return {lower(line): numbers[line] for line in sorted(numbers, key=numbers.__getitem__)}
+
+
+def read_patterns(path: Path, *, follow: bool = False, folded: bool = False) -> Patterns | None:
     """The patterns of an ignore file, None when it is missing, unreadable, no regular file or empty.
 
-    follow: whether it may be a link; git follows none in the work tree.
+    follow: whether it may be a link; git follows none in the work tree.  folded: as of `Patterns`.
     """
     try:
         data = read_regular(path, MAX_IGNORE_BYTES, follow=follow)
@@ -224,7 +238,7 @@ def read_patterns(path: Path, *, follow: bool = False) -> Patterns | None:
     text = decode_names(data)  # git reads no UTF-16; whoever wrote it wants something left out
     if len(data) == MAX_IGNORE_BYTES:
         text = text.rpartition("\n")[0]  # half a line may speak of everything
-    patterns = Patterns(text.replace("\r\n", "\n").split("\n"))
+    patterns = Patterns(text.replace("\r\n", "\n").split("\n"), folded)
     return patterns or None
 
 

@@ -19,9 +19,11 @@ MAX_INDEX_BYTES = 200_000_000
 _MAX_PATH_BYTES = 4_096
 _MAX_CONFIG_BYTES = 1_000_000
 
-# Compiled when there is something to find.
-_EXCLUDES_FILE = r"(?i)^\s*excludesfile\s*=\s*(.+?)\s*$"
-_SECTION = r"^\s*\[\s*([\w.-]+)"
+# What is read of git's configuration, and how it stands there; compiled when there is something to find.
+_SETTINGS = ("excludesfile", "ignorecase")
+_SETTING = r"(?i)^\s*([a-z]+)\s*(?:=\s*(\"[^\"]*\"|.*?)\s*)?(?:[#;].*)?$"
+_SECTION = r"^\s*\[\s*([\w.-]+)[^\]]*\]"
+_TRUE = ("", "true", "yes", "on", "1")
 
 
 class Repository:
@@ -37,18 +39,24 @@ class Repository:
                 break
         inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
         self.prefix = f"{inside}/" if inside else ""
+        settings = _settings(_common_folder(self.git_folder) / "config") if self.git_folder else {}
+        self._excludes_file = settings.get("excludesfile", "")
+        # git sets it where the disk tells no capitals from small letters: on macOS and Windows.
+        self.folds_case = settings.get("ignorecase", "no").lower() in _TRUE
         self._worktrees: Path | None = None
         self._index: bytes | None = None
         self._tracked: frozenset[str] | None = None
 
     def excludes(self) -> list[Patterns]:
         """The user's global excludes and .git/info/exclude, weakest first; their base is the top folder."""
-        found = [read_patterns(path, follow=True) for path in self.rule_files()]
+        found = [read_patterns(path, follow=True, folded=self.folds_case) for path in self.rule_files()]
         return [patterns for patterns in found if patterns is not None]
 
     def rule_files(self) -> list[Path]:
         """The files that `excludes` reads, whether they are there or not."""
-        return [path for path in (_global_excludes(), self._info_exclude()) if path is not None]
+        named = self._excludes_file
+        shared = (self.top or Path()) / _from_home(named) if named else _global_excludes()
+        return [path for path in (shared, self._info_exclude()) if path is not None]
 
     def _info_exclude(self) -> Path | None:
         if self.git_folder is None:
@@ -108,10 +116,12 @@ def _slashes(name: str) -> list[int]:
     return [at for at, char in enumerate(name) if char == "/"]
 
 
-def nested_excludes(folder: Path) -> Patterns | None:
+def nested_excludes(folder: Path, folded: bool) -> Patterns | None:
     """The patterns in the info/exclude of a repository of its own at `folder`: a submodule, or a clone."""
     found = _git_folder(folder / ".git")
-    return None if found is None else read_patterns(_common_folder(found) / "info" / "exclude", follow=True)
+    if found is None:
+        return None
+    return read_patterns(_common_folder(found) / "info" / "exclude", follow=True, folded=folded)
 
 
 def _git_folder(dot_git: Path) -> Path | None:
@@ -157,35 +167,39 @@ def _home() -> Path:
         return Path("/nonexistent")
 
 
-def _global_excludes() -> Path | None:
-    home = _home()
-    xdg = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
+def _from_home(named: str) -> Path:
+    return _home() / named[2:] if named.startswith("~/") else Path(named)
+
+
+def _global_excludes() -> Path:
+    xdg = Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config") / "git"
     override = os.environ.get("GIT_CONFIG_GLOBAL")
-    configs = [Path(override)] if override else [home / ".gitconfig", xdg / "config"]
+    configs = [Path(override)] if override else [_home() / ".gitconfig", xdg / "config"]
     for config in (*configs, Path("/etc/gitconfig")):
-        named = _excludes_file(config)
+        named = _settings(config).get("excludesfile")
         if named:
-            return home / named[2:] if named.startswith("~/") else Path(named)
+            return _from_home(named)
     return xdg / "ignore"
 
 
-def _excludes_file(config: Path) -> str:
+def _settings(config: Path) -> dict[str, str]:
+    """Those of `_SETTINGS` that a configuration of git has in its section `core`."""
     try:
         text = read_regular(config, _MAX_CONFIG_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError:
-        return ""
-    if "excludesfile" not in text.lower():
-        return ""
+        return {}
+    if not any(name in text.lower() for name in _SETTINGS):
+        return {}
     section = ""
-    named = ""
+    found = {}
     for line in text.splitlines():
         head = re.match(_SECTION, line)
         if head:
-            section = head[1].lower()
-        found = re.match(_EXCLUDES_FILE, line)
-        if found and section == "core":
-            named = found[1].strip('"')
-    return named
+            section, line = head[1].lower(), line[head.end() :]
+        setting = re.match(_SETTING, line)
+        if setting and section == "core" and (name := setting[1].lower()) in _SETTINGS:
+            found[name] = (setting[2] or "").strip('"').replace("\\\\", "\\")
+    return found
 
 
 def _read_index(git_folder: Path) -> bytes:

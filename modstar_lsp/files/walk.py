@@ -276,6 +276,7 @@ class _Rules:
         self.include = Patterns(include) if include else None
         self.exclude = Patterns(exclude) if exclude else None
         self.repository = Repository(root)
+        self._folded = self.repository.folds_case
         top = self.repository.top or root
         prefix = self.repository.prefix
         chain: list[tuple[Patterns, int, str]] = [
@@ -287,7 +288,7 @@ class _Rules:
             folder = top.joinpath(*above[:depth])
             inside = "/".join(above[depth:]) + "/"
             for name, found in ((IGNORE_FILE, chain), (OWN_IGNORE_FILE, own)):
-                patterns = read_patterns(folder / name)
+                patterns = read_patterns(folder / name, folded=self._folded)
                 if patterns is not None:
                     found.append((patterns, 0, inside))
         chain.reverse()
@@ -310,15 +311,15 @@ class _Rules:
         """The pattern chains that hold among the entries of `folder`."""
         git, own = folder.git, folder.own
         if folder.prefix and (names is None or ".git" in names):
-            patterns = nested_excludes(Path(folder.path))
+            patterns = nested_excludes(Path(folder.path), self._folded)
             if patterns is not None:
                 git = ((patterns, len(folder.prefix), ""), *git)
         if names is None or IGNORE_FILE in names:
-            patterns = read_patterns(Path(folder.path, IGNORE_FILE))
+            patterns = read_patterns(Path(folder.path, IGNORE_FILE), folded=self._folded)
             if patterns is not None:
                 git = ((patterns, len(folder.prefix), ""), *git)
         if names is None or OWN_IGNORE_FILE in names:
-            patterns = read_patterns(Path(folder.path, OWN_IGNORE_FILE))
+            patterns = read_patterns(Path(folder.path, OWN_IGNORE_FILE), folded=self._folded)
             if patterns is not None:
                 own = ((patterns, len(folder.prefix), ""), *own)
         return git, own

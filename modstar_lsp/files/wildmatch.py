@@ -32,6 +32,14 @@ _POSIX = {
 }
 
 
+def lower(text: str) -> str:
+    """ASCII in lower case: git folds no other letters."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+
+
 class _Class(NamedTuple):
     """A bracket expression, or "?" (the negated empty one): what stands in it, and ranges."""
 
@@ -39,9 +47,13 @@ class _Class(NamedTuple):
     characters: frozenset[str]
     ranges: tuple[tuple[str, str], ...]
 
-    def accepts(self, char: str) -> bool:
-        inside = char in self.characters or any(low <= char <= high for low, high in self.ranges)
+    def accepts(self, char: str, folded: bool = False) -> bool:
+        """folded: `char` is in lower case, and stands for its capital in ranges, as git has it."""
+        inside = char in self.characters or self._in_range(char) or (folded and self._in_range(char.upper()))
         return inside is not self.negated and char != "/"
+
+    def _in_range(self, char: str) -> bool:
+        return any(low <= char <= high for low, high in self.ranges)
 
 
 class _Star(NamedTuple):
@@ -61,19 +73,22 @@ _Token = str | _Class | _Star
 class Glob:
     """One pattern. Raises ValueError for one that matches nothing: an open bracket, an unknown class, a lone
     backslash at the end, or more than MAX_PATTERN_CHARS.
+
+    folded: capitals count as small letters. The texts are in lower case (`lower`), the pattern is as written.
     """
 
-    __slots__ = ("_beginning", "_ends", "_everything", "_masks", "_names", "_places", "_skips")
+    __slots__ = ("_beginning", "_ends", "_everything", "_folded", "_masks", "_names", "_places", "_skips")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, folded: bool = False) -> None:
         if len(pattern) > MAX_PATTERN_CHARS:
             raise ValueError("too long")
         # git compares what stands before the first special character by itself, so that "**" right behind it
         # stands at a beginning.
         at = next((at for at, char in enumerate(pattern) if char in SPECIAL), len(pattern))
-        tokens = [*pattern[:at], *_tokens(pattern[at:])]
+        self._folded = folded
+        self._beginning = lower(pattern[:at]) if folded else pattern[:at]
+        tokens = [*self._beginning, *_tokens(pattern[at:], folded)]
         specials = [at for at, token in enumerate(tokens) if not isinstance(token, str)]
-        self._beginning = pattern[:at]
         self._ends = _ends(tokens, specials[-1] + 1 if specials else 0)
         # Places are what takes a character. A state is how many places are behind it, a bit of an integer.
         # Names, everything: the states in which any character but "/", or any at all, changes nothing.
@@ -113,20 +128,23 @@ class Glob:
 
     def _mask(self, char: str) -> int:
         """The places that take `char`, a bit each."""
-        taking = (place == char if isinstance(place, str) else place.accepts(char) for place in self._places)
+        taking = (
+            place == char if isinstance(place, str) else place.accepts(char, self._folded)
+            for place in self._places
+        )
         return sum(1 << at for at, takes in enumerate(taking) if takes)
 
 
 def _ends(tokens: list[_Token], plain: int) -> tuple[str, ...]:
     """What a match ends with one of. `plain`: from where on the tokens are literal characters."""
     last = tokens[-1] if tokens else ""
-    if isinstance(last, _Class) and not last.negated and not last.ranges:
+    if isinstance(last, _Class) and not last.negated and not last.ranges:  # ranges alone are folded
         return tuple(last.characters)
     return ("".join(map(str, tokens[plain:])),)
 
 
-def _tokens(pattern: str) -> list[_Token]:
-    """`pattern` begins at its first special character."""
+def _tokens(pattern: str, folded: bool) -> list[_Token]:
+    """`pattern` begins at its first special character. No letter behind a backslash is folded, as in git."""
     tokens: list[_Token] = []
     at, size = 0, len(pattern)
     while at < size:
@@ -155,7 +173,7 @@ def _tokens(pattern: str) -> list[_Token]:
             tokens.append(pattern[at])
             at += 1
         else:
-            tokens.append(_ANY_CHARACTER if char == "?" else char)
+            tokens.append(_ANY_CHARACTER if char == "?" else lower(char) if folded else char)
     return tokens
 
 

@@ -23,9 +23,9 @@ from modstar_lsp.files.wildmatch import Glob
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
-def ignored(lines: list[str], path: str) -> bool:
+def ignored(lines: list[str], path: str, folded: bool = False) -> bool:
     """The verdict on a file as the walk comes to it: folders above first."""
-    patterns = Patterns(lines)
+    patterns = Patterns(lines, folded)
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
         verdict = patterns.verdict("/".join(parts[:depth]), parts[depth - 1], depth < len(parts))
@@ -63,12 +63,14 @@ def test_pattern_examples(lines: list[str], hits: list[str], misses: list[str]) 
 
 
 PATHS = ["a", "b.c", "a.c", "ab/a", "ab/b.c", "ab/cd/a.c", "cd/ab/b", "cd/x.y.c", "-x", "ab/[a]"]
+PATHS += ["A", "B.c", "ab/CD/a.C", "Ab/b.C", "[A]", "K"]
 
 
 PIECES = (
     *(
         "a b c . / * ? ! - ** *** **/ /** /**/ ab cd \\ \\* \\? [ ] []a] [!]] [a-c] [!a] [^b-] [z-a] [--c] "
     ).split(),
+    *("A B AB [A-C] [A] [!A] [Z-a] [[:upper:]] [[:lower:]] [![:upper:]] K k \u212a \\A").split(),
     *("[a- [[:alpha:]] [![:digit:]x] [[:nope:]] [[:a] [[] [a/b] [\\]a] [a-\\c]").split(),
     " ",
 )
@@ -90,16 +92,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .filter(lambda line: not line.startswith("#")),
         min_size=1,
         max_size=12,
-    )
+    ),
+    folded=st.booleans(),
 )
-def test_the_answers_are_those_of_git(repository: Path, lines: list[str]) -> None:
-    assert {path for path in PATHS if ignored(lines, path)} == ignored_by_git(repository, lines, PATHS)
+def test_the_answers_are_those_of_git(repository: Path, lines: list[str], folded: bool) -> None:
+    found = {path for path in PATHS if ignored(lines, path, folded)}
+    assert found == ignored_by_git(repository, lines, PATHS, folded)
 
 
 # Each name and path as a rule may spell it, with what no rule says beside it.
 PLAIN = [
     f"{mark}{slash}{text}{end}"
-    for text in ("a", "b.c", "ab", "ab/a", "ab/cd", "cd/ab/b", "#x", "!x", "x y", "x", "", "#")
+    for text in ("a", "A", "b.c", "ab", "aB", "ab/a", "ab/cd", "cd/ab/b", "#x", "!x", "x y", "x", "", "#")
     for mark in ("", "!", "!!", "\\")
     for slash in ("", "/", "//", "**/")
     for end in ("", "/", "//", " ", "\\ ", "/ ", "\r", " \r")
@@ -116,21 +120,30 @@ PLAIN_PATHS = [
     seed=st.randoms(use_true_random=False),
     picked=st.lists(st.sampled_from(PLAIN), min_size=1, max_size=40),
     wild=st.lists(st.sampled_from(["a*", "!*.c", "ab/**", "!**/b", "*", "!?", "[ab]/", "!*/"]), max_size=2),
+    folded=st.booleans(),
 )
 def test_many_plain_rules_are_those_of_git(
-    repository: Path, seed: random.Random, picked: list[str], wild: list[str]
+    repository: Path, seed: random.Random, picked: list[str], wild: list[str], folded: bool
 ) -> None:
     """Rules without wildcards, of which a generated file has thousands: the last that speaks counts."""
     lines = [*picked, *wild, *(f"{'!' * (n % 3 == 0)}made_{n}.c{'/' * (n % 2)}" for n in range(200))]
     seed.shuffle(lines)
-    found = {path for path in PLAIN_PATHS if ignored(lines, path)}
-    assert found == ignored_by_git(repository, lines, PLAIN_PATHS)
+    found = {path for path in PLAIN_PATHS if ignored(lines, path, folded)}
+    assert found == ignored_by_git(repository, lines, PLAIN_PATHS, folded)
 
 
-def ignored_by_git(repository: Path, lines: list[str], paths: list[str]) -> set[str]:
+def ignored_by_git(repository: Path, lines: list[str], paths: list[str], folded: bool) -> set[str]:
     (repository / ".gitignore").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
     asked = subprocess.run(
-        ["git", "check-ignore", "--no-index", "--stdin", "-z"],
+        [
+            "git",
+            "-c",
+            f"core.ignorecase={str(folded).lower()}",
+            "check-ignore",
+            "--no-index",
+            "--stdin",
+            "-z",
+        ],
         cwd=repository,
         input="\0".join(paths).encode(),
         capture_output=True,
@@ -252,6 +265,29 @@ def test_thousands_of_rules_hold_to_the_last_and_half_a_rule_says_nothing(plant:
     start += "\n" + "#" * (MAX_IGNORE_BYTES - len(start) - 5) + "\nsrc"
     (root / ".gitignore").write_text(start + "/b.py\n", encoding="utf-8", newline="")
     assert [file.path for file in walk(root).files] == ["last.py", "src/a.py"]
+
+
+@pytest.mark.parametrize("setting", ["ignorecase = true", "ignoreCase", "IgnoreCase=Yes # made on a Mac"])
+def test_capitals_count_as_small_letters_where_git_was_told_so(plant: Plant, setting: str) -> None:
+    """As `git init` tells it on macOS and Windows, whose disks do not tell them apart."""
+    files = {".gitignore": "Private.PY\n/Out/*.C\nÉ.py\n", "private.py": "", "out/a.c": "", "é.py": ""}
+    root = plant({**files, ".git/HEAD": "ref: refs/heads/main\n", ".git/config": f"[core]\n\t{setting}\n"})
+    assert [file.path for file in walk(root).files] == ["é.py"]  # git folds ASCII alone
+    (root / ".git/config").write_text('[core "x"]\n\tignorecase = true\n[core]\n\tignorecase = false\n')
+    assert [file.path for file in walk(root).files] == ["out/a.c", "private.py", "é.py"]
+
+
+@pytest.mark.parametrize("named", ["{}", '"{}"', '"{}" ; mine'])
+def test_excludes_that_a_repository_names_are_obeyed(
+    plant: Plant, no_user_settings: Path, named: str
+) -> None:
+    excludes = no_user_settings / "ex#cludes"
+    excludes.write_text("private.py\n")
+    if named == "{}":
+        excludes = excludes.rename(no_user_settings / "excludes")
+    config = f"[core] excludesFile = {named.format(excludes.as_posix())}\n"
+    root = plant({".git/HEAD": "ref: refs/heads/main\n", ".git/config": config, "private.py": "", "b.py": ""})
+    assert [file.path for file in walk(root).files] == ["b.py"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
