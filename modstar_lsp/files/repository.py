@@ -20,7 +20,7 @@ _MAX_PATH_BYTES = 4_096
 _MAX_CONFIG_BYTES = 1_000_000
 
 # What is read of git's configuration, and how it stands there; compiled when there is something to find.
-_SETTINGS = ("excludesfile", "ignorecase")
+_SETTINGS = ("core.excludesfile", "core.ignorecase", "extensions.objectformat")
 _SETTING = r"(?i)^\s*([a-z]+)\s*(?:=\s*(\"[^\"]*\"|.*?)\s*)?(?:[#;].*)?$"
 _SECTION = r"^\s*\[\s*([\w.-]+)[^\]]*\]"
 _TRUE = ("", "true", "yes", "on", "1")
@@ -40,9 +40,10 @@ class Repository:
         inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
         self.prefix = f"{inside}/" if inside else ""
         settings = _settings(_common_folder(self.git_folder) / "config") if self.git_folder else {}
-        self._excludes_file = settings.get("excludesfile", "")
+        self._excludes_file = settings.get("core.excludesfile", "")
         # git sets it where the disk tells no capitals from small letters: on macOS and Windows.
-        self.folds_case = settings.get("ignorecase", "no").lower() in _TRUE
+        self.folds_case = settings.get("core.ignorecase", "no").lower() in _TRUE
+        self._hash_bytes = 32 if settings.get("extensions.objectformat", "").lower() == "sha256" else 20
         self._worktrees: Path | None = None
         self._index: bytes | None = None
         self._tracked: frozenset[str] | None = None
@@ -89,7 +90,7 @@ class Repository:
         if self._index[4:8] in (b"\0\0\0\2", b"\0\0\0\3") and needle not in self._index:
             return False
         if self._tracked is None:
-            names = _index_names(self._index)
+            names = _index_names(self._index, self._hash_bytes)
             folders = {name[:at] for name in names for at in _slashes(name)}
             self._tracked = frozenset(names) | frozenset(f"{name}/" for name in folders)
         return (f"{full}/" if folder else full) in self._tracked
@@ -176,19 +177,20 @@ def _global_excludes() -> Path:
     override = os.environ.get("GIT_CONFIG_GLOBAL")
     configs = [Path(override)] if override else [_home() / ".gitconfig", xdg / "config"]
     for config in (*configs, Path("/etc/gitconfig")):
-        named = _settings(config).get("excludesfile")
+        named = _settings(config).get("core.excludesfile")
         if named:
             return _from_home(named)
     return xdg / "ignore"
 
 
 def _settings(config: Path) -> dict[str, str]:
-    """Those of `_SETTINGS` that a configuration of git has in its section `core`."""
+    """Those of `_SETTINGS` that a configuration of git has."""
     try:
         text = read_regular(config, _MAX_CONFIG_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError:
         return {}
-    if not any(name in text.lower() for name in _SETTINGS):
+    lower = text.lower()
+    if not any(name.partition(".")[2] in lower for name in _SETTINGS):
         return {}
     section = ""
     found = {}
@@ -197,7 +199,7 @@ def _settings(config: Path) -> dict[str, str]:
         if head:
             section, line = head[1].lower(), line[head.end() :]
         setting = re.match(_SETTING, line)
-        if setting and section == "core" and (name := setting[1].lower()) in _SETTINGS:
+        if setting and (name := f"{section}.{setting[1].lower()}") in _SETTINGS:
             found[name] = (setting[2] or "").strip('"').replace("\\\\", "\\")
     return found
 
@@ -210,7 +212,7 @@ def _read_index(git_folder: Path) -> bytes:
     return data if data[:4] == b"DIRC" else b""
 
 
-def _index_names(data: bytes) -> list[str]:
+def _index_names(data: bytes, hash_bytes: int) -> list[str]:
     """The paths in a git index (versions 2 to 4); what a damaged one still tells."""
     if len(data) < 12:
         return []
@@ -218,15 +220,14 @@ def _index_names(data: bytes) -> list[str]:
     count = int.from_bytes(data[8:12], "big")
     if version not in (2, 3, 4):
         return []
-    hash_size = 20
     names: list[str] = []
     at = 12
     previous = b""
     try:
         for _ in range(count):
             start = at
-            flags = int.from_bytes(data[at + 40 + hash_size : at + 42 + hash_size], "big")
-            at += 42 + hash_size
+            flags = int.from_bytes(data[at + 40 + hash_bytes : at + 42 + hash_bytes], "big")
+            at += 42 + hash_bytes
             if version >= 3 and flags & 0x4000:
                 at += 2
             if version == 4:

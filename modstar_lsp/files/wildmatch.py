@@ -34,10 +34,10 @@ _POSIX = {
 
 def lower(text: str) -> str:
     """ASCII in lower case: git folds no other letters."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
+    return text.lower() if text.isascii() else text.translate(_SMALL)
 
 
-_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+_SMALL = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 
 
 class _Class(NamedTuple):

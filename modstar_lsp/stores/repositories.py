@@ -128,7 +128,7 @@ def listed(file: Path) -> list[str]:
     name = "standard input" if piped else str(file)
     try:
         with nullcontext(sys.stdin and sys.stdin.buffer) if piped else file.open("rb") as stream:
-            data = stream.read(_MAX_LIST_BYTES + 1) if stream else b""
+            data: bytes = stream.read(_MAX_LIST_BYTES + 1) if stream else b""
     except OSError as error:
         raise WorkspaceError(f"{name}: cannot be read ({reason(error)})") from None
     text = decode_names(data)

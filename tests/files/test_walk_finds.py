@@ -329,11 +329,12 @@ def test_tracked_files_are_kept_although_ignored(plant: Plant) -> None:
 
 
 @needs_git
+@pytest.mark.parametrize("digest", ["sha1", "sha256"])
 @pytest.mark.parametrize("version", [2, 3, 4])
-def test_every_version_of_the_git_index_is_read(plant: Plant, version: int) -> None:
+def test_every_version_of_the_git_index_is_read(plant: Plant, version: int, digest: str) -> None:
     names = ["a.py", "folder/b.py", "folder/long-" + "x" * 200 + ".py", "folder/sub/c.py", "ü.py"]
     root = plant(dict.fromkeys(names, ""))
-    git(root, "init", "-q")
+    git(root, "init", "-q", f"--object-format={digest}")
     git(root, "-c", f"index.version={version}", "add", ".")
     if version == 3:  # an entry with extended flags makes it one
         plant({"later.py": ""})
