@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import nullcontext
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -127,8 +128,9 @@ def listed(file: Path) -> list[str]:
     piped = file == Path("-")
     name = "standard input" if piped else str(file)
     try:
-        with nullcontext(sys.stdin and sys.stdin.buffer) if piped else file.open("rb") as stream:
-            data: bytes = stream.read(_MAX_LIST_BYTES + 1) if stream else b""
+        given = sys.stdin.buffer if sys.stdin else BytesIO()
+        with nullcontext(given) if piped else file.open("rb") as stream:
+            data = stream.read(_MAX_LIST_BYTES + 1)
     except OSError as error:
         raise WorkspaceError(f"{name}: cannot be read ({reason(error)})") from None
     text = decode_names(data)
