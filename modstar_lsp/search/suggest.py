@@ -22,6 +22,8 @@ _MIN_LENGTH = 4
 # A slip changes no more characters than these, next to each other: one too many, one missing, another one,
 # two the wrong way round.
 _SLIP = 2
+# So many names of a question are looked into: 40 of them, of a pasted text from elsewhere, took 3 s.
+_MAX_NAMES = 4
 # More words occur than names, and a short one is a slip away from many.
 _MIN_USED_LENGTH = 6
 # Some 80 texts for each character are looked up; no name that anybody wrote is longer.
@@ -42,6 +44,7 @@ def did_you_mean(
         asked = name_parts(name)[-1].lower()
         if not (len(asked) < _MIN_LENGTH or view.defining([asked]) or view.postings([asked.strip("_")])):
             strangers.append(asked)
+    del strangers[_MAX_NAMES:]
     for asked in strangers:
         if meant := _defined(view, asked, allowed):
             return meant

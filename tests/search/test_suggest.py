@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modstar_lsp.index.reading.snapshot import Snapshot
 from modstar_lsp.search import Options
 from modstar_lsp.search.filters import Filter
 from modstar_lsp.search.suggest import slips
@@ -68,6 +69,16 @@ def test_where_no_definition_is_near_what_occurs_is_told_as_it_is_written(
     workspace: Workspace, asked: str, meant: str
 ) -> None:
     assert workspace.search(asked, Options(min_score=1.0)).did_you_mean == meant
+
+
+def test_of_a_pasted_text_few_names_are_looked_into(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(Snapshot, "names", lambda self, least, most: looked.append(least) or [])
+    text = " ".join(f"zq_{letter * 9}" for letter in "abcdefghijklmnopqrst")
+    assert workspace.search(text, Options(min_score=1.0)).did_you_mean == ""
+    assert 0 < len(looked) < 10
 
 
 def test_what_occurs_in_files_that_the_filters_leave_out_was_not_meant(workspace: Workspace) -> None:
