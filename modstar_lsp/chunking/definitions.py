@@ -17,6 +17,8 @@ _REMARKS = re.compile(r"/\*(?s:.*?)\*/|(?m:(?:^|(?<=\s))(?://|#[:\s]|--\s|/\*).*
 _SPACES = re.compile(r"\s+")
 _ANNOTATIONS = re.compile(r"(?:@[\w.:]+(?:\([^()]*\))?\s+|#?\[[^\[\]]*\]\s+)+")
 _TYPE_ARGUMENTS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
+# `::=`, or `( * )` in OCaml
+_SIGNS_ALONE = re.compile(r"(?:\( ?)?([!#$%&*+./:<=>?@\\^|~-]+)(?: ?\))?")
 _SEPARATORS = re.compile(r"(?<=[\w)\]>?!])(?:::|\?\.|->|[.:#\\])(?=[\w~$@\"'`])")
 _TYPE_NAME = re.compile(r"[A-Z][\w.']*")
 # Nodes in which a name is local.
@@ -169,6 +171,9 @@ class Reader:
             return "", ""
         if "\n" in text or "\r" in text or "\t" in text:
             text = _SPACES.sub(" ", text)
+        signs = _SIGNS_ALONE.fullmatch(text)
+        if signs:
+            return signs[1], ""
         if text.startswith("operator"):
             return _SPACES.sub(" ", text), ""
         if self.grammar.calls and node.type in ("call", "binary_operator"):  # def f(x) when x > 0
@@ -177,7 +182,7 @@ class Reader:
         at = text.find("operator")
         tail = ""
         if at > 0 and text[at - 1] == ":":
-            text, tail = text[:at], _SPACES.sub(" ", text[at:])
+            text, tail = text[:at].rstrip(":"), _SPACES.sub(" ", text[at:])
         while "<" in text[1:] or "[" in text[1:]:
             shorter = text[0] + _TYPE_ARGUMENTS.sub("", text[1:])
             if shorter == text:
@@ -191,7 +196,7 @@ class Reader:
         if node.type == "type_patterns":  # a Haskell instance is about its type
             match = _TYPE_NAME.search(text)
             text = match[0] if match else ""
-        if _SEPARATORS.search(text):
+        if tail or _SEPARATORS.search(text):
             parts = [part.strip() for part in _SEPARATORS.split(text)]
             parts = [part for part in parts if part not in _NOT_SCOPES]
             if tail:

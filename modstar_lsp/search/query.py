@@ -68,6 +68,8 @@ def analyse(text: str) -> Query:
         if not operator:
             raise QueryError(NO_WORDS)
         return Query(text, (), (), (bare_name(operator),), True)
+    if operator := _cpp_operator(text):
+        return Query(text, tuple(words), tuple(words), (operator,), True)
     tokens = _NAME.findall(text)
     stripped = bare_name(text.strip().rstrip("()"))
     is_name = len(tokens) == 1 and tokens[0] == stripped
@@ -83,8 +85,14 @@ def analyse(text: str) -> Query:
 def asked_operator(text: str) -> str:
     """The operator that a question without a word asks for, `<*>` or `(<*>)`; "" for none."""
     signs = text.strip()
-    inner = signs[1:-1] if signs.startswith("(") and signs.endswith(")") else signs
+    inner = signs[1:-1].strip() if signs.startswith("(") and signs.endswith(")") else signs
     return operator_of(inner) if len(signs) <= _MAX_OPERATOR else ""
+
+
+def _cpp_operator(text: str) -> str:
+    """`<<` of `operator<<` or `V::operator <<`, "" for others."""
+    asked = text.strip()
+    return operator_of(asked) if re.fullmatch(r"(?:\w+::)*operator\s*[^\w\s\"']+", asked) else ""
 
 
 def headline(text: str) -> str:

@@ -13,6 +13,8 @@ from modstar_lsp.index.words.terms import operator_of, unspaced_parts
 from modstar_lsp.search.lexical import inflections
 from modstar_lsp.search.query import analyse
 
+# An operator ends where none of these goes on.
+_GOES_ON = frozenset("!#$%&*+./:<=>?@\\^|~-")
 TAB = 4
 
 # Lines that stand before a definition and may name it: comments, decorators, annotations, attributes.
@@ -131,12 +133,17 @@ def last_name(symbol: str) -> str:
     return operator_of(symbol) or next((part for part in reversed(re.split(r"\W+", symbol)) if part), symbol)
 
 
+def _is_letter(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
 def name_at(line: str, name: str) -> int:
-    """Where `name` stands in `line` as a whole word, -1 where it does not."""
+    """Where `name` stands in `line` as a whole word, an operator among letters too; -1 where it does not."""
+    is_word = any(_is_letter(character) for character in name)
     at = line.find(name)
     while at >= 0:
         around = line[max(0, at - 1) : at] + line[at + len(name) : at + len(name) + 1]
-        if not any(character.isalnum() or character == "_" for character in around):
+        if not any(_is_letter(one) if is_word else one in _GOES_ON for one in around):
             return at
         at = line.find(name, at + 1)
     return at

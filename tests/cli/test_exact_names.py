@@ -67,6 +67,31 @@ end
     "deploy.sh": '#!/bin/sh\nexport CREATE_UNICODE_ENVIRONMENT=1\nrun "$CREATE_UNICODE_ENVIRONMENT"\n',
     "Ops.hs": "module Ops where\n\n(.:?) :: Int -> Int -> Int\n(.:?) a b = a\n",
     "render.scala": "class Renderable {\n  def <<#(s: String) = quote(s)\n  def +??(a: Int) = a\n}\n",
+    "pipes.ml": "let first x = x\n\nlet ( ** ) a b = pow a b\n\nlet ( *. ) a b = mul a b\n",
+    "sums.rb": "class Sums\n  def add(a)\n    a\n  end\n\n  def +@\n    self\n  end\nend\n",
+    "vector.cpp": """struct V {
+  V operator+(const V& o) const {
+    return o;
+  }
+  V& operator+=(const V& o) {
+    return *this;
+  }
+  int operator()(int x) {
+    return x * 2;
+  }
+  int& operator [] (int i) {
+    return d[i];
+  }
+};
+
+std::ostream& operator<<(std::ostream& o, const V& v) {
+  return o << v.x;
+}
+
+bool V::operator==(const V& o) {
+  return x == o.x;
+}
+""",
     "price.py": 'def g(x):\n    """消費税込みの価格を計算する関数"""\n    return x\n',
     "notes.py": 'def reset(account):\n    """Письмо о восстановлении пароля."""\n    return account\n',
 }
@@ -100,6 +125,16 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         ("(.:?)", "Ops.hs:3"),
         ("<<#", "render.scala:2"),
         ("+??", "render.scala:3"),
+        ("( ** )", "pipes.ml:3"),
+        ("*.", "pipes.ml:5"),
+        ("+@", "sums.rb:6"),
+        ("operator+", "vector.cpp:2"),
+        ("operator +=", "vector.cpp:5"),
+        ("+=", "vector.cpp:5"),
+        ("operator()", "vector.cpp:8"),
+        ("operator[]", "vector.cpp:11"),
+        ("operator<<", "vector.cpp:16"),
+        ("V::operator==", "vector.cpp:20"),
     ],
 )
 def test_a_name_leads_to_its_own_definition_among_its_neighbours(

@@ -36,8 +36,9 @@ _UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-\ufaff가-\ud7a3"
 _SYMBOL_BORDER = re.compile(r"[.:#/]+")
 # Signs of Ruby, PHP, JavaScript and Haskell at a name's ends.
 _SIGNS_AROUND = re.compile(r"^[$@]+|(?<=\w)[?!=']$")
-# An operator, alone or behind what it is defined in: `<*>`, `Renderable.<<#`.
-_OPERATOR = re.compile(r"(?:^|(?<=\w)\.)([^\w\s\"']+)$")
+# An operator, alone or behind what it is defined in, as C++ names it too: `<*>`, `Renderable.<<#`,
+# `V.operator+`.
+_OPERATOR = re.compile(r"(?:^|(?<=\w)(?:\.|::))(?:operator\s*)?([^\w\s\"']+)$")
 # Terms never start with this, so names that a chunk defines can share the postings.
 DEFINES = ":"
 

@@ -85,7 +85,7 @@ def test_path_name_and_scope_count_too() -> None:
     [
         (("Class.method",), {"class.method", "method"}),
         (("ns::Type", "f"), {"ns::type", "type", "f"}),
-        (("operator==",), {"operator=="}),
+        (("operator==", "V.operator []"), {"operator==", "==", "v.operator []", "[]"}),
         ((), set()),
     ],
 )
