@@ -45,7 +45,8 @@ def symbol(hit: ClientHit, echo: str = "") -> types.WorkspaceSymbol:
     from modstar_lsp.index.words.terms import operator_of  # here, as starting would wait for all of the index
 
     scope, _, name = hit.symbol.rpartition(".")
-    if operator := operator_of(hit.symbol):
+    operator = operator_of(hit.symbol)
+    if operator and not name.startswith("operator"):  # as C++ has it
         scope, name = hit.symbol.removesuffix(operator).rstrip("."), operator
     name = name or f"{hit.path.rpartition('/')[2]}:{hit.selection_range[0][0] + 1}"
     return types.WorkspaceSymbol(
