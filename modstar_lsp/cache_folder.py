@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+from modstar_lsp import TYPE_CHECKING
 from modstar_lsp.errors import StoreError
 
 if TYPE_CHECKING:

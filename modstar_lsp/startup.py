@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
 from types import ModuleType
 
 from modstar_lsp.errors import ModstarError
@@ -55,6 +54,8 @@ def allow_files(number: int) -> None:
         import resource
     except ImportError:  # Windows has no such limit
         return
+    from contextlib import suppress
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -19,15 +19,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from modstar_lsp import private_socket
+from modstar_lsp import TYPE_CHECKING, private_socket
 from modstar_lsp.cli.process import ERROR, FOUND, INTERRUPTED, NOTHING
 from modstar_lsp.errors import ModstarError
 
 if TYPE_CHECKING:
-    import socket
+    from _socket import socket as Socket
 
 READY, GO, USED, ALIVE = b"\xfc", b"\xfd", b"\xfe", b"\xfb"
 #: Of a request.
@@ -56,7 +54,7 @@ def handed_over(arguments: list[str]) -> int | None:
     there = _found(arguments)
     if there is None:
         return None
-    with there:
+    try:
         try:
             if not _is_known(there):
                 return None
@@ -64,9 +62,11 @@ def handed_over(arguments: list[str]) -> int | None:
         except OSError:
             return None
         return None if handles is None else _status(there, handles)
+    finally:
+        there.close()
 
 
-def _found(arguments: list[str]) -> socket.socket | None:
+def _found(arguments: list[str]) -> Socket | None:
     """The resident for the indexes that the command is about."""
     try:
         path = private_socket.address(_indexes(arguments))
@@ -87,7 +87,7 @@ def _indexes(arguments: list[str]) -> str:
     return user_cache()
 
 
-def heard(there: socket.socket, count: int, seconds: float) -> bytes:
+def heard(there: Socket, count: int, seconds: float) -> bytes:
     """The next `count` bytes, fewer at the end. Raises TimeoutError when all of them take longer."""
     deadline = time.monotonic() + seconds
     pieces = bytearray()
@@ -103,25 +103,23 @@ def heard(there: socket.socket, count: int, seconds: float) -> bytes:
     return bytes(pieces)
 
 
-def _is_known(there: socket.socket) -> bool:
+def _is_known(there: Socket) -> bool:
     """Whether the process that listens is of this very installation."""
     expected = private_socket.stamp().encode("utf-8", "replace") + b"\n"
     return heard(there, len(expected), _GREETING_SECONDS) == expected
 
 
-def _begun(there: socket.socket, arguments: list[str]) -> list[int] | None:
+def _begun(there: Socket, arguments: list[str]) -> list[int] | None:
     """Has the resident begin; its handle, if it gave one. None when it has not taken everything over.
 
     Before it is told to begin it does nothing. Raises OSError.
     """
-    import socket
-
     request = _request(arguments)
     if len(request) > MOST_REQUESTED:
         return None
     _send(there, request)
     there.settimeout(_READY_SECONDS)
-    said, handles, _, _ = socket.recv_fds(there, len(READY), 1)
+    said, handles = private_socket.receive_files(there, len(READY), 1)
     if said != READY:
         return None
     there.sendall(GO)
@@ -137,18 +135,14 @@ def _request(arguments: list[str]) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
-def _send(there: socket.socket, request: bytes) -> None:
-    import socket
-
-    sent = socket.send_fds(there, [request], list(_STREAMS))
+def _send(there: Socket, request: bytes) -> None:
+    sent = private_socket.send_files(there, request, _STREAMS)
     if rest := request[sent:]:
         there.sendall(rest)
 
 
-def _status(there: socket.socket, handles: list[int]) -> int | None:
+def _status(there: Socket, handles: list[int]) -> int | None:
     """Waits for the end, and passes Ctrl-C on meanwhile. None when nothing came of it."""
-    import signal
-
     used = False
     interrupts = 0
     there.settimeout(_STOPPED_SECONDS)
@@ -159,8 +153,7 @@ def _status(there: socket.socket, handles: list[int]) -> int | None:
             interrupts += 1
             if interrupts > _PATIENCE:
                 raise
-            with suppress(OSError):
-                there.send(bytes([signal.SIGINT]))
+            _pass_on_interrupt(there)
             continue
         except TimeoutError:
             _silence(there, handles)  # what it has said before is still to be heard
@@ -181,12 +174,23 @@ def _status(there: socket.socket, handles: list[int]) -> int | None:
             return None
 
 
-def _silence(there: socket.socket, handles: list[int]) -> None:
-    """Has a resident say nothing more, and ends it."""
-    import socket
+def _pass_on_interrupt(there: Socket) -> None:
+    import signal
 
-    with suppress(OSError):
-        there.shutdown(socket.SHUT_RD)
+    try:
+        there.send(bytes([signal.SIGINT]))
+    except OSError:
+        pass
+
+
+def _silence(there: Socket, handles: list[int]) -> None:
+    """Has a resident say nothing more, and ends it."""
+    import _socket
+
+    try:
+        there.shutdown(_socket.SHUT_RD)
+    except OSError:
+        pass
     _end(handles)
 
 
@@ -195,5 +199,7 @@ def _end(handles: list[int]) -> None:
     import signal
 
     for handle in handles:
-        with suppress(OSError, AttributeError):
+        try:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except (OSError, AttributeError):
+            pass

@@ -6,17 +6,18 @@ an interrupt or an error during an import is told like any other.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from typing import NoReturn
 
+from modstar_lsp import TYPE_CHECKING
 from modstar_lsp.errors import ModstarError, shortage, told_of
-from modstar_lsp.printable import clean
 from modstar_lsp.startup import hasten_numpy, hold_streams, require_memory, spare_garbage
 from modstar_lsp.trusted_path import keep_to_trusted_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 FOUND = 0
 NOTHING = 1
@@ -100,7 +101,11 @@ def complain(program: str, message: str) -> None:
     """Print one line on stderr."""
     if sys.stderr is None:
         return
-    with contextlib.suppress(OSError):  # when nobody listens, the exit status still speaks
+    from contextlib import suppress
+
+    from modstar_lsp.printable import clean
+
+    with suppress(OSError):  # when nobody listens, the exit status still speaks
         print(f"{program}: {clean(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 

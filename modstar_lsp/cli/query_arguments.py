@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+
+from modstar_lsp import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modstar_lsp.cli.arguments import Parser

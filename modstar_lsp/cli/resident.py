@@ -5,6 +5,9 @@ for the next command, takes over arguments, folder, environment and streams of w
 as any process would, and ends with it. So nothing is left of one command when the next comes, and what is
 answered is what would have been answered without. Nobody but the same user is listened to.
 
+Once a command has ended, another copy warms up for the next (warmup.py), and takes the place of the one that
+waits when that is done. So no command waits for it, and where nobody asks nothing is done.
+
 It runs no thread, as a copy would have its locks and not its threads.
 """
 
@@ -23,24 +26,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from modstar_lsp import private_socket
-from modstar_lsp.cli import query
+from modstar_lsp.cli import asking
 from modstar_lsp.cli.handover import ALIVE, ALIVE_SECONDS, GO, MOST_REQUESTED, READY, USED, heard
 from modstar_lsp.cli.process import flushed
 from modstar_lsp.startup import hasten_numpy, spare_garbage
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
     from modstar_lsp.encoder import Bundle, Encoder
+    from modstar_lsp.workspace import Workspace
 
 # Whoever connects says what is wanted at once.
 _REQUEST_SECONDS = 2.0
 # After a copy that ended before it was asked anything.
 _RESIDENT_RETRY_SECONDS = 1.0
 _STREAM_COUNT = 3
+# What a copy tells the process that made it: that it has warmed up, and has taken a command.
+_WARM, _ASKED = b"w", b"a"
+# Of what it tells besides: two paths, which the system lets a pipe take at once.
+_MOST_TOLD = 4_000
 
 
 def main() -> NoReturn:
@@ -53,13 +61,13 @@ def main() -> NoReturn:
     listener = private_socket.listen(path)
     if listener is None:
         os._exit(1)
+    listener.setblocking(False)  # several copies may see the same command
     inode = os.stat(path).st_ino
     gc.collect()
     gc.freeze()  # what is here stays, and looking through it would copy it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a copy ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while _next_copy(listener, greeting, model):
-        pass
+    _keep_copies(listener, greeting, model)
     with suppress(OSError):
         if os.stat(path).st_ino == inode:
             os.unlink(path)
@@ -95,6 +103,7 @@ def _prepared(bundle: Path | None) -> _Model | None:
     import modstar_lsp.cli.arguments
     import modstar_lsp.cli.indexing
     import modstar_lsp.cli.output
+    import modstar_lsp.cli.warmup
     import modstar_lsp.files.walk
     import modstar_lsp.index.reading.snapshot
     import modstar_lsp.index.store.inventory
@@ -115,77 +124,173 @@ def _prepared(bundle: Path | None) -> _Model | None:
     return _Model(encoder, stamp)
 
 
-def _next_copy(listener: socket.socket, greeting: bytes, model: _Model | None) -> bool:
-    """Makes a copy and waits until it was asked; False once the server is gone."""
-    asked, ask = os.pipe()
+class _Copy:
+    """A copy, as seen by the process that made it.
+
+    told: the pipe that says what it does, and ends with it.  living: the pipe whose end has it go, unless it
+    is at a command.  warm_up: what it warms up with, b"" for nothing.
+    """
+
+    def __init__(self, told: int, living: int, warm_up: bytes) -> None:
+        self.told = told
+        self.living = living
+        self.warm_up = warm_up
+        self.said = b""
+        self.is_dismissed = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it is at a command."""
+        return _ASKED in self.said
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next command may be its."""
+        return not self.is_asked and not self.is_dismissed and (not self.warm_up or self.said == _WARM)
+
+    def dismiss(self) -> None:
+        """Has it go, if it is at no command."""
+        if not self.is_dismissed:
+            os.close(self.living)
+            self.is_dismissed = True
+
+    def close(self) -> None:
+        """Lets go of the pipes."""
+        self.dismiss()
+        os.close(self.told)
+
+
+def _keep_copies(listener: socket.socket, greeting: bytes, model: _Model | None) -> None:
+    """Has one copy wait for a command at any time, until the server is gone."""
+    copies: list[_Copy] = []
+    warm_up = b""  # for the next command, b"" where one has done so
+    while True:
+        if not any(copy.is_waiting for copy in copies):
+            copies.append(_copied(copies, listener, greeting, model, b""))
+        if warm_up and not any(copy.is_asked for copy in copies):
+            if not any(copy.warm_up == warm_up for copy in copies):
+                copies.append(_copied(copies, listener, greeting, model, warm_up))
+            warm_up = b""
+        ready, _, _ = select.select([0, *(copy.told for copy in copies)], [], [])
+        if 0 in ready:
+            return
+        for copy in [copy for copy in copies if copy.told in ready]:
+            said = os.read(copy.told, _MOST_TOLD)
+            copy.said += said
+            if said == _WARM:
+                for other in copies:
+                    if other is not copy and other.is_waiting:
+                        other.dismiss()
+            if said:
+                continue
+            copies.remove(copy)
+            if copy.is_waiting and not copy.warm_up:
+                time.sleep(_RESIDENT_RETRY_SECONDS)
+            if copy.is_asked:
+                warm_up = copy.said.partition(_ASKED)[2] or copy.warm_up or warm_up
+            copy.close()
+
+
+def _copied(
+    others: Sequence[_Copy], listener: socket.socket, greeting: bytes, model: _Model | None, warm_up: bytes
+) -> _Copy:
+    """A copy that waits for a command, once it has warmed up."""
+    told, tell = os.pipe()
     alive, living = os.pipe()
-    copy = os.fork()
-    if not copy:
-        os.close(asked)
+    if not os.fork():
+        os.close(told)
         os.close(living)
-        _wait_and_serve(listener, ask, alive, greeting, model)
-    os.close(ask)
+        for other in others:
+            other.close()  # a pipe ends when nobody holds it
+        _wait_and_serve(listener, tell, alive, greeting, model, warm_up)
+    os.close(tell)
     os.close(alive)
-    ready, _, _ = select.select([0, asked], [], [])
-    going_on = 0 not in ready
-    if going_on and not os.read(asked, 1):
-        time.sleep(_RESIDENT_RETRY_SECONDS)
-    os.close(asked)
-    os.close(living)
-    return going_on
+    return _Copy(told, living, warm_up)
 
 
 def _wait_and_serve(
-    listener: socket.socket, ask: int, alive: int, greeting: bytes, model: _Model | None
+    listener: socket.socket, tell: int, alive: int, greeting: bytes, model: _Model | None, warm_up: bytes
 ) -> NoReturn:
-    """A copy's life: it ends with the command, or with the process that it is a copy of."""
+    """A copy's life: it ends with the command, or when it is dismissed."""
     try:
-        ready, _, _ = select.select([listener.fileno(), alive], [], [])
-        if listener.fileno() in ready:
-            there, _ = listener.accept()
-            os.write(ask, b".")
+        if warm_up:
+            _warm_up(model, warm_up)
+            os.write(tell, _WARM)
+        there = _next_command(listener, alive)
+        if there is not None:
+            os.write(tell, _ASKED)
             listener.close()
-            os.close(ask)
             os.close(alive)
-            _serve(there, greeting, model)
+            os.write(tell, _serve(there, greeting, model))
     finally:
         os._exit(0)
 
 
-def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> None:
+def _warm_up(model: _Model | None, warm_up: bytes) -> None:
+    """Raises ModstarError and OSError: the copy that waits is then as good as this one."""
+    from modstar_lsp.cli.warmup import WarmUp
+
+    encoder = model and model.unchanged()
+    if encoder is not None:
+        WarmUp.read(warm_up).run(encoder)
+
+
+def _next_command(listener: socket.socket, alive: int) -> socket.socket | None:
+    """Who sends a command; None when this copy is to go."""
+    while listener.fileno() in select.select([listener.fileno(), alive], [], [])[0]:
+        with suppress(BlockingIOError):  # another copy took it
+            return listener.accept()[0]
+    return None
+
+
+def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> bytes:
+    """Runs a command; what to warm up with for the next, b"" for nothing."""
     there.settimeout(_REQUEST_SECONDS)
     if not private_socket.is_same_user(there):
-        return
+        return b""
     there.sendall(greeting)
     texts, streams = _received(there)
     _become(texts, streams, there)
     _say_ready(there)
     if heard(there, len(GO), _REQUEST_SECONDS) != GO:
-        return  # it does the work itself
+        return b""  # it does the work itself
     there.settimeout(None)
     threading.Thread(target=_obey, args=(there,), daemon=True).start()
-    status = query.status(model and model.unchanged())
+    encoder = model and model.unchanged()
+    warm_up = b""
+
+    def then(workspace: Workspace) -> None:
+        nonlocal warm_up
+        if workspace.encoder is encoder:
+            warm_up = _warm_up_of(workspace)
+
+    status = asking.status(encoder, then)
     there.sendall(bytes([flushed(status)]))
+    return warm_up
+
+
+def _warm_up_of(workspace: Workspace) -> bytes:
+    from modstar_lsp.cli.warmup import WarmUp
+
+    known = WarmUp.of(workspace)
+    told = b"" if known is None else bytes(known)
+    return told if len(told) <= _MOST_TOLD else b""
 
 
 def _say_ready(there: socket.socket) -> None:
     """That everything is taken over, and how to end this process should it be stopped."""
-    import socket
-
     try:
         handles = [os.pidfd_open(os.getpid())]
     except (OSError, AttributeError):  # Linux before 5.3, and a Python that was built on one
         handles = []
-    socket.send_fds(there, [READY], handles)
+    private_socket.send_files(there, READY, handles)
     for handle in handles:
         os.close(handle)
 
 
 def _received(there: socket.socket) -> tuple[list[str], list[int]]:
     """(the texts of a request, its streams). Raises OSError or ValueError for what is none."""
-    import socket
-
-    data, streams, _, _ = socket.recv_fds(there, 4, _STREAM_COUNT)
+    data, streams = private_socket.receive_files(there, 4, _STREAM_COUNT)
     size = int.from_bytes(data, "big")
     if len(data) < 4 or size > MOST_REQUESTED or len(streams) != _STREAM_COUNT:
         raise ValueError("no request with its streams")

@@ -188,6 +188,11 @@ class Workspace:
         return cls(folder, index, model, index_dir, unsaved)
 
     @property
+    def index_folder(self) -> Path:
+        """Where its index lies."""
+        return self._index.folder
+
+    @property
     def notice(self) -> str:
         """What opening, refreshing or encoding has to tell the user, "" when nothing."""
         return self._index.notice or self.encoder.notice
