@@ -47,7 +47,7 @@ _RESIDENT_RETRY_SECONDS = 1.0
 _STREAM_COUNT = 3
 # What a copy tells the process that made it: that it has warmed up, and has taken a command.
 _WARM, _ASKED = b"w", b"a"
-# Of what it tells besides: two paths, which the system lets a pipe take at once.
+# Bytes of what it tells besides: two paths, at once.
 _MOST_TOLD = 4_000
 
 
@@ -99,6 +99,7 @@ def _prepared(bundle: Path | None) -> _Model | None:
     """The model, loaded as far as exit 0 needs it, and imported what a command needs; None when it is bad."""
     import encodings.utf_8_sig  # noqa: F401
     import locale  # noqa: F401
+    import resource  # noqa: F401
 
     import modstar_lsp.cli.arguments
     import modstar_lsp.cli.indexing
@@ -110,6 +111,7 @@ def _prepared(bundle: Path | None) -> _Model | None:
     import modstar_lsp.index.writing.refresh
     import modstar_lsp.search.suggest
     import modstar_lsp.workspace.description
+    import modstar_lsp.workspace.english
     import modstar_lsp.workspace.grammar
     import modstar_lsp.workspace.scope  # noqa: F401
     from modstar_lsp.encoder import Encoder, open_bundle
@@ -221,7 +223,7 @@ def _wait_and_serve(
             os.write(tell, _ASKED)
             listener.close()
             os.close(alive)
-            os.write(tell, _serve(there, greeting, model))
+            _serve(there, greeting, model, tell)
     finally:
         os._exit(0)
 
@@ -243,38 +245,37 @@ def _next_command(listener: socket.socket, alive: int) -> socket.socket | None:
     return None
 
 
-def _serve(there: socket.socket, greeting: bytes, model: _Model | None) -> bytes:
-    """Runs a command; what to warm up with for the next, b"" for nothing."""
+def _serve(there: socket.socket, greeting: bytes, model: _Model | None, tell: int) -> None:
+    """Runs a command. tell: the pipe that is told what to warm up with for the next."""
     there.settimeout(_REQUEST_SECONDS)
     if not private_socket.is_same_user(there):
-        return b""
+        return
     there.sendall(greeting)
     texts, streams = _received(there)
     _become(texts, streams, there)
     _say_ready(there)
     if heard(there, len(GO), _REQUEST_SECONDS) != GO:
-        return b""  # it does the work itself
+        return  # it does the work itself
     there.settimeout(None)
     threading.Thread(target=_obey, args=(there,), daemon=True).start()
     encoder = model and model.unchanged()
-    warm_up = b""
 
     def then(workspace: Workspace) -> None:
-        nonlocal warm_up
+        # Before the status is sent: who has got that goes, and so does this process.
         if workspace.encoder is encoder:
-            warm_up = _warm_up_of(workspace)
+            _tell_warm_up(workspace, tell)
 
     status = asking.status(encoder, then)
     there.sendall(bytes([flushed(status)]))
-    return warm_up
 
 
-def _warm_up_of(workspace: Workspace) -> bytes:
+def _tell_warm_up(workspace: Workspace, tell: int) -> None:
     from modstar_lsp.cli.warmup import WarmUp
 
-    known = WarmUp.of(workspace)
-    told = b"" if known is None else bytes(known)
-    return told if len(told) <= _MOST_TOLD else b""
+    told = bytes(WarmUp.of(workspace))
+    if len(told) <= _MOST_TOLD:
+        with suppress(OSError):  # the server is gone
+            os.write(tell, told)
 
 
 def _say_ready(there: socket.socket) -> None:

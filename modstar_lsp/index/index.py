@@ -106,6 +106,10 @@ class Index:
         """Where the database and what belongs to it lie."""
         return self._database.folder
 
+    def bytes(self) -> int:
+        """Its size on disk, with everything derived."""
+        return self._database.bytes()
+
     # -- reading
 
     def snapshot(self) -> Snapshot:
@@ -188,7 +192,7 @@ class Index:
                 files=len(snapshot.paths),
                 chunks=snapshot.n,
                 languages=dict(Counter(snapshot.languages).most_common()),
-                bytes=self._database.bytes(),
+                bytes=self.bytes(),
                 generation=snapshot.generation,
                 depths=dict(zip(exits.tolist(), counts.tolist(), strict=True)),
             )

@@ -192,6 +192,10 @@ class Workspace:
         """Where its index lies."""
         return self._index.folder
 
+    def index_bytes(self) -> int:
+        """The size of its index on disk, with everything derived."""
+        return self._index.bytes()
+
     @property
     def notice(self) -> str:
         """What opening, refreshing or encoding has to tell the user, "" when nothing."""

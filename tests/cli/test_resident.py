@@ -226,6 +226,157 @@ def test_of_two_servers_the_second_keeps_one_when_the_first_has_ended(short: Pat
         assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
 
 
+# -- the next one has asked before
+
+
+def copies(server: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that wait for the next command, or are at one."""
+    found = []
+    for pid in descendants(server.pid):
+        with suppress(OSError):
+            if b"cli.resident" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found[1:]  # the first is who makes them
+
+
+def is_warm(server: subprocess.Popen[bytes]) -> bool:
+    """Whether one alone waits, and has memory of its own: it has asked something before."""
+    found = copies(server)
+    return len(found) == 1 and own_memory(found[0]) > 3_000
+
+
+def own_memory(pid: int) -> int:
+    """kB that a process does not share with the one that it is a copy of."""
+    with suppress(OSError):
+        told = re.search(r"Private_Dirty: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())
+        return int(told[1]) if told else 0
+    return 0
+
+
+def open_files(pid: int) -> list[str]:
+    return [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def processor_time(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+
+
+def edited(shell: Shell) -> None:
+    write_files(shell.cwd, {"src/shop/jsonio.py": "# moved\n\n\ndef parse_json(text):\n    return text\n"})
+
+
+def added_and_removed(shell: Shell) -> None:
+    write_files(shell.cwd, {"src/shop/more.py": "def parse_json_lines(text):\n    return text\n"})
+    (shell.cwd / "web/client.ts").unlink()
+
+
+def bounded(shell: Shell) -> None:
+    assert shell.index("--exclude", "*.py").status == 0
+
+
+def ignored(shell: Shell) -> None:
+    write_files(shell.cwd, {".gitignore": "build/\nweb/\n"})
+
+
+def cleared(shell: Shell) -> None:
+    assert shell.index("--clear").status == 0
+
+
+def indexes(shell: Shell) -> list[Path]:
+    return [
+        file for file in Path(shell.environment["XDG_CACHE_HOME"]).rglob("index-*.sqlite") if file.exists()
+    ]
+
+
+def emptied(shell: Shell) -> None:
+    (file,) = indexes(shell)
+    shutil.rmtree(file.parent)
+
+
+def damaged(shell: Shell) -> None:
+    (file,) = indexes(shell)
+    with file.open("r+b") as there:
+        there.write(b"no database at all")
+    for name in (f"{file.name}-wal", f"{file.name}-shm"):
+        file.with_name(name).unlink(missing_ok=True)
+
+
+def replaced(shell: Shell) -> None:
+    shutil.rmtree(shell.cwd)
+    (shell.cwd / ".git").mkdir(parents=True)
+    write_files(shell.cwd, {"other.py": "def parse_json(text):\n    return text\n"})
+
+
+CHANGES = [edited, added_and_removed, bounded, ignored, cleared, emptied, damaged, replaced]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_changed_since_it_asked_is_answered_as_by_any_process(
+    short: Path, change: Callable[[Shell], None]
+) -> None:
+    there, here = (make_shop(short / f"{change.__name__}-{where}") for where in ("there", "here"))
+    with server(there) as process:
+        until(address(there).exists)
+        for shell, program in ((there, HELPLESS), (here, ALONE)):
+            assert shell.query("parse_json", program=program).places[0] == "src/shop/jsonio.py:6"
+        until(lambda: is_warm(process))
+        change(there)
+        change(here)
+        for words in (("parse_json", "--json", "--min-score", "0"), ("parse json",)):
+            answers = there.query(*words, program=HELPLESS), here.query(*words, program=ALONE)
+            told, expected = ((answer.status, timeless(answer).out, answer.err) for answer in answers)
+            assert unlocated(told, there) == unlocated(expected, here)
+
+
+def unlocated(answer: tuple[int, str, str], shell: Shell) -> tuple[int, str, str]:
+    """Without where the folder and its index lie: two differ in that."""
+    status, out, err = answer
+    folder = str(shell.cwd.parent)
+    digest = re.compile(r"shop-[0-9a-f]{12}")
+    return status, out.replace(folder, ""), digest.sub("shop", err.replace(folder, ""))
+
+
+def test_another_folder_and_model_are_asked_as_if_none_had_been_before(short: Path, tmp_path: Path) -> None:
+    shell = make_shop(short / "others")
+    write_files(shell.cwd.parent / "second", {"second.py": "def parse_json(text):\n    return 2\n"})
+    other, model = str(shell.cwd.parent / "second"), str(tmp_path / "no-model")
+    questions = [("parse_json", other), ("parse_json", "--bundle", model), ("parse_json",), ("--help",)]
+    with server(shell) as process:
+        until(address(shell).exists)
+        assert shell.query("parse_json", program=HELPLESS).status == 0
+        for words in questions:
+            until(lambda: is_warm(process))
+            told = shell.query(*words, program=HELPLESS)
+            assert timeless(told) == timeless(shell.query(*words, program=ALONE))
+
+
+def test_who_waits_holds_no_file_and_does_nothing(short: Path) -> None:
+    shell = make_shop(short / "idle")
+    with server(shell) as process:
+        until(address(shell).exists)
+        assert shell.query("parse_json", program=HELPLESS).status == 0
+        until(lambda: is_warm(process))
+        (pid,) = copies(process)
+        before = processor_time(pid)
+        held = [file for file in open_files(pid) if file.startswith(str(shell.cwd.parent))]
+        time.sleep(1)
+        assert (copies(process), processor_time(pid), held) == ([pid], before, [])
+        process.kill()
+        until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_questions_one_right_after_the_other_are_all_answered(short: Path) -> None:
+    shell = make_shop(short / "rapid")
+    with server(shell) as process:
+        until(address(shell).exists)
+        running = [shell.start("query", "parse_json", program=HELPLESS) for _ in range(4)]
+        for _ in range(8):
+            assert shell.query("parse_json", program=HELPLESS).places[0] == "src/shop/jsonio.py:6"
+        for one in running:
+            assert one.communicate(timeout=TIMEOUT)[0].startswith(b"src/shop/jsonio.py:6")
+        until(lambda: is_warm(process))
+
+
 # -- who is not believed
 
 
@@ -633,7 +784,19 @@ def test_without_a_server_no_socket_is_imported(indexed: Shell) -> None:
 
 
 def test_what_a_server_answers_imports_nothing_that_takes_long(served: Shell) -> None:
-    heavy = ("numpy", "argparse", "pathlib", "json", "shutil", "subprocess", "logging")
+    heavy = (
+        "numpy",
+        "argparse",
+        "pathlib",
+        "json",
+        "shutil",
+        "subprocess",
+        "logging",
+        "typing",
+        "re",
+        "enum",
+    )
+    heavy += ("collections", "contextlib", "functools", "socket", "signal")
     program = f"import sys; sys.modules.update(dict.fromkeys({heavy}))"
     assert served.query("parse_json", "--json", program=program).status == 0
 
