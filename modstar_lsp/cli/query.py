@@ -1,7 +1,7 @@
 """`modstar-query`: a sentence, a name or a piece of code finds its place in a project.
 
-A server's process answers in 15 ms where there is one, so what is imported before it is asked counts: neither
-`typing` nor `re`, `contextlib`, `collections` or `socket`, 8 ms in all, and nothing of what answers here.
+Where a server's process answers, what is imported before it is asked counts: `typing`, `re`, `contextlib`,
+`collections` and `socket` were 14 of the 29 ms of processor's time that this one took, bare Python 12.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from modstar_lsp.workspace import Workspace
 from modstar_lsp.workspace.question import Question
 
 # Its words are in any code: postings are read, candidates ranked and hits shown.
-_QUESTION = "where do we open the file and read it"
-_LINES = 4
+_WARM_UP_QUESTION = "where do we open the file and read it"
+_WARM_UP_LINES = 4
 # Of an index that is asked beforehand: 20,000 chunks, of 600 bytes each in restic and rustls, which the first
 # question of a process compares one by one in any case.
 _MOST_BYTES = 12_000_000
@@ -54,8 +54,8 @@ class WarmUp(NamedTuple):
             if workspace.index_bytes() > _MOST_BYTES:
                 return
             workspace.pending()  # as a refresh looks for what changed
-            question = Question.of_text(_QUESTION)
+            question = Question.of_text(_WARM_UP_QUESTION)
             words = question.words()
-            layout = Layout.fit(sys.stdout, PLAIN, words, _LINES, False)
+            layout = Layout.fit(sys.stdout, PLAIN, words, _WARM_UP_LINES, False)
             for hit in workspace.ask(question, Options(min_score=0.0)).hits:
                 human(shown_path(workspace.root, hit.path), workspace.describe(hit, words), layout)
