@@ -229,14 +229,19 @@ def test_of_two_servers_the_second_keeps_one_when_the_first_has_ended(short: Pat
 # -- the next one has asked before
 
 
-def copies(server: subprocess.Popen[bytes]) -> list[int]:
-    """The processes that wait for the next command, or are at one."""
+def residents(server: subprocess.Popen[bytes]) -> list[int]:
+    """The resident of a server and its copies, which wait for the next command or are at one."""
     found = []
     for pid in descendants(server.pid):
         with suppress(OSError):
             if b"cli.resident" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
-    return found[1:]  # the first is who makes them
+    return found
+
+
+def copies(server: subprocess.Popen[bytes]) -> list[int]:
+    """Those alone."""
+    return residents(server)[1:]
 
 
 def is_warm(server: subprocess.Popen[bytes]) -> bool:
@@ -594,10 +599,8 @@ def test_one_that_says_that_it_is_alive_may_take_its_time(alone: Shell) -> None:
 @contextmanager
 def stopped(server: subprocess.Popen[bytes]) -> Iterator[None]:
     """The resident of a server and its copies are stopped, and those that are left go on again."""
-    found = [
-        pid for pid in descendants(server.pid) if b"cli.resident" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    assert len(found) > 2, "it, the copy that answers, and the next one"
+    until(lambda: len(residents(server)) > 2)  # it, the copy that answers, and the next one
+    found = residents(server)
     for pid in found:
         os.kill(pid, signal.SIGSTOP)
     yield
