@@ -8,7 +8,7 @@ What is measured of each, every part in a process of its own:
 indexing   the index at exit 0, then the neighbour graph: seconds, peak memory, bytes on disk.
 process    `modstar-query`, twice as often as --rounds, with and without looking for changed files.
 inside     one process that lives on: its first question, then all others, before and after it has the graph.
-recall     the share of the exact nearest chunks that the graph finds for the questions.
+recall     the share of the exact nearest chunks that are found for the questions, then again by the graph.
 peer       semble: its first search, which indexes, then searches; given up after --patience seconds.
 
 Memory is what belongs to the processes alone (private) apart from pages of files that are mapped (mapped),
@@ -40,13 +40,16 @@ from bench.speed import QUESTIONS, descendants, installed, kilobytes
 from evaluation.record import Record, command_line, progress
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
+from modstar_lsp.search.candidates import DENSE_CANDIDATES
+from modstar_lsp.startup import spare_garbage
 
 SIZES = (10_000, 100_000, 0)
 # Seconds between two looks at a process's memory: the first, and the share of its time so far that the next
 # waits. A look at a large process takes milliseconds.
 _FIRST_LOOK, _LOOK_SHARE = 0.02, 0.02
-# Of so many nearest chunks the graph's recall is told: ranking asks for 120.
-NEAREST = 100
+# Of so many nearest chunks the recall is told: ranking asks for as many.
+NEAREST = DENSE_CANDIDATES
+_SCANNED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ class Bench(Figures):
     def own(self, part: str) -> dict[str, Any]:
         """What `part` of this program printed as a process of its own, and its memory."""
         asked = [sys.executable, "-m", "bench.scale", "--part", part, str(self.tree), str(self.index)]
-        seen = watched(asked + ([str(self.bundle)] if self.bundle else []))
+        # As the product's own processes begin, which hand few numbers at a time to the library.
+        seen = watched(asked + ([str(self.bundle)] if self.bundle else []), {"OPENBLAS_NUM_THREADS": "1"})
         if not seen.printed:
             raise Failed(f"{part} printed nothing")
         found: dict[str, Any] = json.loads(seen.printed)
@@ -176,10 +180,9 @@ def inside(bench: Bench) -> dict[str, Any]:
     for kind in ("scan", "graph"):
         if seconds := found[kind]:
             p50, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
-            bench.note(f"  p50 / p95 by {kind}", f"{p50 * 1e3:.1f} / {p95 * 1e3:.1f} ms")
+            recall = f"{found[f'{kind}_recall']:.3f} of the nearest {NEAREST} found"
+            bench.note(f"  p50 / p95 by {kind}", f"{p50 * 1e3:.1f} / {p95 * 1e3:.1f} ms, {recall}")
     bench.note("  its memory, private / mapped", _memory(found))
-    if found["recall"] is not None:
-        bench.note(f"  recall of the graph at {NEAREST}", f"{found['recall']:.3f}")
     return found
 
 
@@ -253,15 +256,11 @@ def _inside(tree: str, index: str, bundle: str | None) -> dict[str, Any]:
     with _open(tree, index, bundle) as workspace:
         first = asked(1)[0]
         asked(2)
-        # Fewer than make it load the graph by itself.
-        scan = asked(len(QUESTIONS))
-        recall = _recall(workspace) if workspace.load_graph() else None
-        return {
-            "first": first,
-            "scan": scan,
-            "graph": asked(200) if recall is not None else [],
-            "recall": recall,
-        }
+        # Together fewer than make it load the graph by itself.
+        found = {"first": first, "scan": asked(_SCANNED), "scan_recall": _recall(workspace)}
+        has_graph = workspace.load_graph()
+        found |= {"graph": asked(200) if has_graph else []}
+        return found | {"graph_recall": _recall(workspace) if has_graph else None}
 
 
 def _recall(workspace: Any) -> float:
@@ -274,7 +273,7 @@ def _recall(workspace: Any) -> float:
     hits = []
     with workspace.snapshot() as snapshot:
         every = np.arange(snapshot.n, dtype=np.int32)
-        for text in QUESTIONS:
+        for text in QUESTIONS[:_SCANNED]:
             vector = question_vector(workspace.encoder, text, 0)
             exact = snapshot.cosines(vector, every)
             least = exact[top(exact, NEAREST)[-1]]
@@ -326,6 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["--part"]:
+        spare_garbage()
         print(json.dumps(PARTS[argv[1]](argv[2], argv[3], argv[4] if len(argv) > 4 else None)))
         return 0
     parser = argparse.ArgumentParser(

@@ -48,7 +48,8 @@ def test_every_part_is_measured_at_every_size(record: Path, trees: Path) -> None
     assert everything["indexing"]["sources"] == sum(file.stat().st_size for file in trees.rglob("*.py"))
     assert everything["indexing"]["private"] > 1e6 and everything["indexing"]["bytes"] > 1000
     assert [len(kind["seconds"]) for kind in everything["process"].values()] == [3, 3]
-    assert everything["inside"]["recall"] is None and len(everything["inside"]["scan"]) > 1
+    assert everything["inside"]["scan_recall"] == 1 and len(everything["inside"]["scan"]) > 1
+    assert everything["inside"]["graph_recall"] is None
     assert everything["peer"]["bytes"] == 5000 and len(everything["peer"]["again"]) == 1
 
 

@@ -44,7 +44,7 @@ from modstar_lsp.index.store.database import (
 from modstar_lsp.index.vectors import signs
 from modstar_lsp.index.vectors.matrix import Matrix, read_cosines, read_exits
 from modstar_lsp.index.vectors.quantised import Quantised, top
-from modstar_lsp.index.words.postings import decode_block, decode_terms
+from modstar_lsp.index.words.postings import decode_holding, decode_terms
 from modstar_lsp.index.words.segments import block_id, first_terms, read_segments
 from modstar_lsp.index.words.terms import DEFINES
 
@@ -513,9 +513,11 @@ def _read_postings(
         (data,) = connection.execute(
             "SELECT data FROM postings WHERE id = ?", (block_id(segment.id, position),)
         ).fetchone()
-        block = decode_block(data)
-        if block.terms[0] != segment.first_terms[position]:
+        first, block = decode_holding(data, some)
+        if first != segment.first_terms[position]:
             raise Unsound("the postings are not where they were written")
+        if block is None:
+            continue
         for term in some:
             at = bisect_left(block.terms, term)
             if at < len(block.terms) and block.terms[at] == term:
