@@ -49,7 +49,7 @@ SIZES = (10_000, 100_000, 0)
 _FIRST_LOOK, _LOOK_SHARE = 0.02, 0.02
 # Of so many nearest chunks the recall is told: ranking asks for as many.
 NEAREST = DENSE_CANDIDATES
-_SCANNED = 20
+_ASKED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +243,9 @@ def _index(tree: str, index: str, bundle: str | None) -> dict[str, Any]:
 
 
 def _inside(tree: str, index: str, bundle: str | None) -> dict[str, Any]:
+    from unittest import mock
+
+    from modstar_lsp.index import index as rooms
     from modstar_lsp.search import Options
 
     def asked(count: int) -> list[float]:
@@ -255,11 +258,13 @@ def _inside(tree: str, index: str, bundle: str | None) -> dict[str, Any]:
 
     with _open(tree, index, bundle) as workspace:
         first = asked(1)[0]
-        asked(2)
-        # Together fewer than make it load the graph by itself.
-        found = {"first": first, "scan": asked(_SCANNED), "scan_recall": _recall(workspace)}
+        with mock.patch.object(
+            rooms, "GRAPH_LIMIT", 0
+        ):  # which it would load by itself after fifty questions
+            asked(len(QUESTIONS))
+            found = {"first": first, "scan": asked(_ASKED), "scan_recall": _recall(workspace)}
         has_graph = workspace.load_graph()
-        found |= {"graph": asked(200) if has_graph else []}
+        found |= {"graph": asked(_ASKED) if has_graph else []}
         return found | {"graph_recall": _recall(workspace) if has_graph else None}
 
 
@@ -273,7 +278,7 @@ def _recall(workspace: Any) -> float:
     hits = []
     with workspace.snapshot() as snapshot:
         every = np.arange(snapshot.n, dtype=np.int32)
-        for text in QUESTIONS[:_SCANNED]:
+        for text in QUESTIONS:
             vector = question_vector(workspace.encoder, text, 0)
             exact = snapshot.cosines(vector, every)
             least = exact[top(exact, NEAREST)[-1]]
