@@ -1,6 +1,6 @@
 """What a folder costs as it grows: indexing, memory, disk and questions at several sizes, beside semble.
 
-    python -m bench.scale --trees FOLDER [--sizes 10000,100000,0] [--peer semble --peer-model FOLDER]
+    python -m bench.scale --trees FOLDER [--sizes 10000,40000,100000,0] [--peer semble --peer-model FOLDER]
 
 Each size is so many chunks of the trees below FOLDER (SET/REPOSITORY/..., `bench.big_tree`), 0 all of them.
 What is measured of each, every part in a process of its own:
@@ -43,7 +43,7 @@ from modstar_lsp.errors import ModstarError
 from modstar_lsp.search.candidates import DENSE_CANDIDATES
 from modstar_lsp.startup import spare_garbage
 
-SIZES = (10_000, 100_000, 0)
+SIZES = (10_000, 40_000, 100_000, 0)
 # Seconds between two looks at a process's memory: the first, and the share of its time so far that the next
 # waits. A look at a large process takes milliseconds.
 _FIRST_LOOK, _LOOK_SHARE = 0.02, 0.02
@@ -340,7 +340,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--trees", type=Path, required=True, metavar="FOLDER", help="trees: SET/REPOSITORY/...")
-    add("--sizes", type=numbers, default=SIZES, help="chunks, 0 for all there are (10000,100000,0)")
+    add("--sizes", type=numbers, default=SIZES, help="chunks, 0 for all there are (10000,40000,100000,0)")
     add("--bundle", type=Path, metavar="DIR", help="a bundle; the packaged one by default")
     add("--peer", default="", metavar="COMMAND", help="semble")
     add("--peer-model", type=Path, metavar="FOLDER", help="a local model2vec folder for it")

@@ -11,8 +11,6 @@ from modstar_lsp.errors import shortage
 
 #: Installs the commands and the language server. The folder is a clone; the file of a wheel will do.
 INSTALL = "pip install ~/src/modstar"
-#: Adds the index of nearest neighbours, which is source alone and needs a C++ compiler.
-INSTALL_HNSWLIB = 'pip install "hnswlib>=0.8,<0.9"'
 #: Makes the graph that a GPU runs, of the model that is there: the extra `gpu`.
 INSTALL_ONNX = 'pip install "onnx>=1.17,<2"'
 #: Reads the tokenizer of a bundle of one's own that is of another kind than ours: the extra `bundles`.

@@ -331,7 +331,7 @@ def _open_fresh(
     An index that cannot be written now (no permission, no space, another writer) still answers as it is.
     encoder: a model that is loaded already.
     """
-    from modstar_lsp.cli.indexing import bring_up_to_date, graph_advice
+    from modstar_lsp.cli.indexing import bring_up_to_date
     from modstar_lsp.workspace import Workspace
 
     root = scope.root
@@ -352,14 +352,12 @@ def _open_fresh(
     if workspace.notice:
         complain(PROGRAM, workspace.notice)
     try:
-        report = bring_up_to_date(PROGRAM, workspace, preview=_preview(workspace, scope, question, arguments))
+        bring_up_to_date(PROGRAM, workspace, preview=_preview(workspace, scope, question, arguments))
     except StoreError as error:
         if not workspace.status().files:
             raise
         complain(PROGRAM, f"{error}; searched as it is")
         return workspace
-    if report.added == report.files and (advice := graph_advice(report.chunks)):
-        complain(PROGRAM, advice)  # when the index is made and not at every question
     return workspace
 
 

@@ -215,8 +215,6 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
         workspace.build_graph(bar)
     exported = sharing.export(workspace, arguments.export) if arguments.export else None
     _tell_report(workspace, report, time.monotonic() - begin, arguments, adoption, exported)
-    if not arguments.quiet and (advice := indexing.graph_advice(report.chunks)):
-        complain(PROGRAM, advice)
     return True
 
 

@@ -10,7 +10,6 @@ from modstar_lsp.cli.interrupt import Interruption
 from modstar_lsp.cli.process import complain
 from modstar_lsp.cli.progress import ProgressBar
 from modstar_lsp.errors import WorkspaceError
-from modstar_lsp.installation import INSTALL_HNSWLIB
 
 if TYPE_CHECKING:
     from modstar_lsp.files import Skipped
@@ -88,25 +87,11 @@ def changes(report: RefreshReport) -> str:
     return ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
 
 
-def graph_advice(chunks: int) -> str:
-    """One line when a large index would profit from hnswlib and it is not installed, else ""."""
-    from modstar_lsp.index.index import graph_pays
-
-    if not graph_pays(chunks) or _can_build_graph():
-        return ""
-    return f"{chunks:,} chunks are compared one by one: {INSTALL_HNSWLIB} to search them faster"
-
-
 def _graph_will_be_built(chunks: int) -> bool:
     from modstar_lsp.index.index import graph_pays
-
-    return graph_pays(chunks) and _can_build_graph()
-
-
-def _can_build_graph() -> bool:
     from modstar_lsp.index.vectors.neighbours import can_build
 
-    return can_build()
+    return graph_pays(chunks) and can_build()
 
 
 def count(number: int, noun: str) -> str:

@@ -12,7 +12,9 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -245,7 +247,18 @@ def save(graph: NeighbourGraph, database: Database) -> None:
         write_private_file(file, data)
     else:
         file.unlink(missing_ok=True)
-    write_private_file(file.with_name(f"{file.name}.json"), json.dumps(record).encode())
+    write_private_file(_record_file(database), json.dumps(record).encode())
+
+
+def remove(database: Database) -> None:
+    """Takes away what `save` wrote, if anything."""
+    for file in (_record_file(database), database.graph):
+        with suppress(OSError):
+            file.unlink()
+
+
+def _record_file(database: Database) -> Path:
+    return database.graph.with_name(f"{database.graph.name}.json")
 
 
 def is_hopeless(snapshot: VectorRows, database: Database) -> bool:
@@ -332,7 +345,7 @@ def _state(arrays: Mapping[str, Any], snapshot: VectorRows) -> dict[str, Any] | 
 
 def _read_record(database: Database) -> dict[str, Any]:
     """What was noted of the graph. Raises OSError or ValueError when there is nothing that fits."""
-    record = json.loads(database.graph.with_name(f"{database.graph.name}.json").read_bytes())
+    record = json.loads(_record_file(database).read_bytes())
     expected = _record(database)
     if not isinstance(record, dict) or any(record.get(key) != value for key, value in expected.items()):
         raise ValueError("not of this index")

@@ -216,6 +216,19 @@ def test_a_graph_that_finds_too_little_is_not_used_nor_built_again(
     assert large.build_graph()
 
 
+def test_of_more_chunks_than_it_is_good_for_no_graph_is_built_and_an_old_one_goes(
+    large: Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert large.build_graph() and (tree.folder / GRAPH).is_file()
+    monkeypatch.setattr("modstar_lsp.index.index.GRAPH_LIMIT", 200)
+    with tree.open() as other:
+        assert not other.load_graph()
+        assert not other.build_graph(progress=lambda step: pytest.fail("built"))
+        with other.snapshot() as snapshot:
+            assert recall(snapshot, tree) == 1.0
+    assert not [file for file in tree.folder.iterdir() if file.name.startswith("graph")]
+
+
 def test_a_process_that_asks_often_uses_the_graph(large: Index, tree: Tree) -> None:
     large.build_graph()
     with tree.open() as other, other.snapshot() as snapshot:
