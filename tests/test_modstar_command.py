@@ -156,6 +156,59 @@ def test_fish_completes_words_options_and_values(shop: Path, line: str, offered:
     assert sorted(found.split("\t")[0] for found in done.stdout.splitlines()) == offered
 
 
+# Says that it is set up by a product, as the terminal repeats what is typed.
+ZSH_SET_UP = "fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D; print $((6 * 7))READY\n"
+
+
+def shown_by_zsh(folder: Path, line: str, awaited: list[str]) -> str:
+    """What an interactive zsh shows once `line` and Tab were typed, until all that is awaited is there."""
+    import pty
+    import time
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "HOME": str(folder), "TERM": "dumb", "COLUMNS": "200", "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(
+        ["zsh", "-f", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=folder
+    ) as zsh:
+        try:
+            for typed, until in (
+                (ZSH_SET_UP.format(folder=folder), ["42READY"]),
+                (f"{line}\t\t", awaited),
+            ):
+                os.write(ours, typed.encode())
+                shown, deadline = "", time.monotonic() + 60
+                os.set_blocking(ours, False)
+                while not all(text in shown for text in until) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    try:
+                        shown += os.read(ours, 65_536).decode()
+                    except BlockingIOError:
+                        continue
+        finally:
+            zsh.kill()
+            os.close(ours)
+            os.close(theirs)
+    return shown.replace("\r", "")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="completes in zsh")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("modstar in", ["index", "indexes", "install"]),
+        ("modstar search x --in ", ["code", "config", "docs", "tests"]),
+        ("modstar completions ", sorted(SHELLS)),
+        ("modstar similar --color ", ["always", "auto", "never"]),
+        ("modstar-index --st", ["--status", "--store"]),
+    ],
+)
+def test_zsh_completes_words_options_and_values(shop: Path, line: str, offered: list[str]) -> None:
+    (shop / "_modstar").write_text(modstar(shop, "completions", "zsh").stdout)
+    _, *listed = shown_by_zsh(shop, line, [f"{word} " for word in offered[:-1]] + offered[-1:]).split("\n")
+    words = [word for row in listed if not row.startswith(">") for word in row.partition(" -- ")[0].split()]
+    assert set(offered) <= set(words)
+
+
 def test_the_script_for_powershell_is_sound(shop: Path) -> None:
     import tree_sitter
     import tree_sitter_powershell
