@@ -143,7 +143,7 @@ def indexing(bench: Bench) -> dict[str, Any]:
     )
     bench.note(
         "indexed at exit 0 / then the graph",
-        f"{found['refresh']:.1f} s / {found['graph']:.1f} s ({'' if found['good'] else 'not '}good)",
+        f"{found['refresh']:.1f} s / {found['graph']:.1f} s ({'good' if found['good'] else 'none'})",
     )
     bench.note("peak memory, private / mapped", _memory(found))
     bench.note("on disk / of which the graph", f"{_mb(found['bytes'])} / {_mb(found['graph_bytes'])}")

@@ -86,6 +86,7 @@ def draw(sizes: Sequence[Size], out: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter, LogLocator
 
     pyplot.rcParams["svg.hashsalt"] = "modstar"  # the same record, the same file
     figure, axes = pyplot.subplots(1, len(PANELS), figsize=(3.0 * len(PANELS), 3.0))
@@ -103,6 +104,10 @@ def draw(sizes: Sequence[Size], out: Path) -> None:
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("chunks")
         axis.grid(alpha=0.3, which="both")
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axis.yaxis.set_minor_formatter("{x:g}")
     axes[0].legend(fontsize=8)
     figure.tight_layout()
     out.parent.mkdir(parents=True, exist_ok=True)
