@@ -7,10 +7,11 @@ and, where there are many, by its scalar-quantised HNSW index.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +36,8 @@ _KEPT = timedelta(hours=1)
 _LOOKED_AGAIN = timedelta(seconds=5)
 # Bytes of indexes and of metadata that who fills keeps; LanceDB's own bounds are gigabytes.
 _CACHES = (256_000_000, 64_000_000)
+# glibc's number of the setting for how many heaps its threads share.
+_M_ARENA_MAX = -8
 _LANCE_PATHS = 500  # in one condition
 _PLAIN_NAME = {"base_tokenizer": "whitespace", "lower_case": False, "stem": False}
 _TOKENS = {**_PLAIN_NAME, "remove_stop_words": False, "ascii_folding": False, "max_token_length": None}
@@ -78,6 +81,8 @@ class LanceStore:
         self.url = url
         # Python takes another where this one is not there, LanceDB fails when it makes an index.
         os.environ["TMPDIR"] = tempfile.gettempdir()
+        if write:
+            _share_one_heap()
         session = lancedb.Session(*_CACHES) if write else None
         self._database = lancedb.connect(place, read_consistency_interval=_LOOKED_AGAIN, session=session)
         self._tables: dict[str, Any] = {}
@@ -164,6 +169,7 @@ class LanceStore:
                     self._index(table)
             if table := self._table("repositories"):
                 table.optimize(cleanup_older_than=_KEPT)
+        _give_memory_back()
 
     def _index(self, table: Any) -> None:
         there = {column for index in table.list_indices() for column in index.columns}
@@ -256,6 +262,21 @@ class LanceStore:
             query = query.select(list(columns))
         rows: list[dict[str, Any]] = query.limit(k or table.count_rows() or 1).to_list()
         return rows
+
+
+def _share_one_heap() -> None:
+    """Has all threads of this process share one heap, where the C library is glibc.
+
+    LanceDB's threads leave a heap each with holes in it: at 432 MB a store's filling held 840 MB, and more as
+    it grew; with one heap, and what is free given back, 546 MB, of which 320 are its caches.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # another C library, or none that can be asked
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _give_memory_back() -> None:
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _text(text: str) -> str:
