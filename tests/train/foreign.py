@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,10 @@ SHAPE = {
 
 def bert_tokenizer() -> PreTrainedTokenizerFast:
     """Uncased WordPieces with BERT's frame; padding and cutting are left switched on, as some packages do."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(_pieces(specials), unk_token="[UNK]"))  # type: ignore[call-arg]
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=160, special_tokens=specials))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -47,6 +47,17 @@ def bert_tokenizer() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def _pieces(specials: Sequence[str], size: int = 160) -> dict[str, int]:
+    """Letters, alone and within a word, words, and two letters: trained, they are others in each process."""
+    words = sorted({word for text in CORPUS for word in re.findall(r"\w+|[^\w\s]", text.lower())})
+    letters = sorted(set("".join(words)))
+    pieces = [*specials, *letters, *(f"##{letter}" for letter in letters)]
+    pieces += [word for word in words if len(word) > 1]
+    pieces += sorted({f"##{word[at : at + 2]}" for word in words for at in range(1, len(word) - 1)})
+    assert len(pieces) >= size
+    return {piece: number for number, piece in enumerate(pieces[:size])}
 
 
 def bpe_tokenizer(specials: list[str], texts: Sequence[str] = CORPUS) -> Tokenizer:
