@@ -128,7 +128,7 @@ def decode_block(data: bytes) -> Block:
 def decode_holding(data: bytes, wanted: Iterable[str]) -> tuple[str, Block | None]:
     """The first term of the block that `encode` made, and the block if it holds any of `wanted`.
 
-    Of the inflections of a word most are nowhere, and saying so takes a fifth of decoding a block. Raises
+    Many inflections of a word are nowhere, and saying so takes two fifths of decoding a block. Raises
     ValueError or zlib.error when it is damaged.
     """
     raw = zlib.decompress(data)
