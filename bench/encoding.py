@@ -28,7 +28,7 @@ from bench.options import positive
 from evaluation.record import Record, command_line, table
 from evaluation.sets import SetError
 from modstar_lsp.encoder import Bundle, open_bundle
-from modstar_lsp.encoder.runtime import CPU, onnxruntime
+from modstar_lsp.encoder.runtime import CPU, onnxruntime, open_session
 from modstar_lsp.errors import ModstarError
 
 INT8, FLOAT32 = "int8", "float32"
@@ -83,21 +83,21 @@ def peaks(rounds: int) -> dict[str, float]:
         )
         sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=sets, ir_version=9)
-        session = _session(model.SerializeToString())
+        session = open_session(model.SerializeToString())
         seconds = _median_cpu(session, {"a": left}, rounds)
         found[precision] = 2 * rows * inner * columns / seconds / 1e9
     return found
 
 
-def _session(graph: str | bytes, profile: str = "") -> Any:
+def _profiled(graph: Path, prefix: str) -> Any:
+    """As `open_session` has it, with a profile."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if profile:
-        options.enable_profiling = True
-        options.profile_file_prefix = profile
-    return onnxruntime.InferenceSession(graph, options, providers=[CPU])
+    options.enable_profiling = True
+    options.profile_file_prefix = prefix
+    return onnxruntime.InferenceSession(str(graph), options, providers=[CPU])
 
 
 def _median_cpu(session: Any, inputs: Mapping[str, NDArray[Any]], rounds: int) -> float:
@@ -111,13 +111,13 @@ def _median_cpu(session: Any, inputs: Mapping[str, NDArray[Any]], rounds: int) -
 
 def timed(graph: Path, bundle: Bundle, tokens: int, rounds: int, scratch: Path) -> Timed:
     """What a text of `tokens` tokens takes in a graph, and which of its nodes take it."""
-    session = _session(str(graph))
+    session = open_session(graph)
     ids = np.random.default_rng(_SEED).integers(1000, 20_000, (1, tokens)).astype(np.int64)
     inputs: dict[str, NDArray[Any]] = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     if any(one.name == "bag" for one in session.get_inputs()):
         inputs["bag"] = np.zeros((1, bundle.dimension), np.float32)
     found = Timed(1e3 * _median_cpu(session, inputs, rounds))
-    profiled = _session(str(graph), str(scratch / graph.stem))
+    profiled = _profiled(graph, str(scratch / graph.stem))
     for _ in range(rounds):
         profiled.run(None, inputs)
     events = json.loads(Path(profiled.end_profiling()).read_text())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.record import load, table
+from evaluation.record import Record, command_line, load, table
 
 _HELD = {True: "yes", False: "no", None: ""}
 
@@ -65,3 +65,35 @@ class Figures:
         """For people."""
         rows = [[one.what, one.measured, one.promise, _HELD[one.held]] for one in self.figures]
         return table(title, ["what", "measured", "promised", "held"], rows)
+
+    def publish(
+        self,
+        what: str,
+        argv: Sequence[str],
+        *,
+        bundle: str,
+        title: str,
+        out: Path,
+        inputs: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Write the record of `python -m bench.WHAT ARGV` into `out`, and show its table.
+
+        bundle, inputs: digests of what was measured.  notes: beside the machine's load.
+        """
+        record = Record(
+            what=what,
+            command=command_line(f"bench.{what}", argv),
+            bundle=bundle,
+            inputs=inputs or {},
+            results=self.results(),
+            tables=[self.table(title)],
+            notes=[self.load, *notes],
+        )
+        written = record.write(out)
+        print(*record.tables, f"written: {written.name}", sep="\n\n")
+
+
+def bytes_in(folder: Path) -> int:
+    """The size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -44,7 +44,7 @@ from typing import Any
 from bench.big_tree import Laid, lay_out
 from bench.figures import Figures
 from bench.speed import QUESTIONS
-from evaluation.record import Record, command_line, progress, tree_digest
+from evaluation.record import progress, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 
@@ -695,17 +695,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
         questions=args.questions,
     )
     bench.run(_DO[part] for part in parts)
-    record = Record(
-        what="lsp",
-        command=command_line("bench.lsp", argv),
+    bench.publish(
+        "lsp",
+        argv,
         bundle=open_bundle(None).digest,
+        title="the language server",
+        out=args.out,
         inputs=bench.inputs,
-        results=bench.results(),
-        notes=[bench.load],
     )
-    record.tables.append(bench.table("the language server"))
-    written = record.write(args.out)
-    print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0
 
 

@@ -34,10 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.big_tree import lay_out, source_trees
-from bench.figures import Figures
+from bench.figures import Figures, bytes_in
 from bench.options import numbers, positive
-from bench.speed import QUESTIONS, descendants, installed, kilobytes
-from evaluation.record import Record, command_line, progress
+from bench.speed import QUESTIONS, descendants, installed, kilobytes, peer_environment
+from evaluation.record import progress
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.search.candidates import DENSE_CANDIDATES
@@ -137,7 +137,7 @@ class Bench(Figures):
 def indexing(bench: Bench) -> dict[str, Any]:
     """The index and its graph, both new."""
     found = bench.own("index")
-    found["bytes"] = _size(bench.index)
+    found["bytes"] = bytes_in(bench.index)
     bench.note(
         "chunks / files / sources", f"{found['chunks']:,} / {found['files']:,} / {_mb(found['sources'])}"
     )
@@ -189,11 +189,7 @@ def inside(bench: Bench) -> dict[str, Any]:
 def peer(bench: Bench) -> dict[str, Any]:
     """semble on the same folder."""
     cache = bench.empty()
-    environment = {
-        "HF_HUB_OFFLINE": "1",
-        "SEMBLE_MODEL_NAME": str(bench.peer_model),
-        "SEMBLE_CACHE_LOCATION": str(cache),
-    }
+    environment = peer_environment(bench.peer_model, cache)
     found: dict[str, Any] = {}
     try:
         for what in ("first", *["again"] * bench.rounds):
@@ -205,7 +201,7 @@ def peer(bench: Bench) -> dict[str, Any]:
             median = statistics.median(run["wall"] for run in runs)
             most = {kind: max(run[kind] for run in runs) for kind in ("private", "mapped")}
             bench.note(f"semble, {what}", f"{median:.2f} s, {_memory(most)}")
-        found["bytes"] = _size(cache)
+        found["bytes"] = bytes_in(cache)
         bench.note("semble, on disk", _mb(found["bytes"]))
     except Failed as error:
         found["failed"] = str(error)
@@ -229,13 +225,13 @@ def _index(tree: str, index: str, bundle: str | None) -> dict[str, Any]:
         begin = time.perf_counter()
         report = workspace.refresh()
         refreshed = time.perf_counter()
-        before = _size(Path(index))
+        before = bytes_in(Path(index))
         good = workspace.build_graph()
         return {
             "refresh": refreshed - begin,
             "graph": time.perf_counter() - refreshed,
             "good": good,
-            "graph_bytes": _size(Path(index)) - before if good else 0,
+            "graph_bytes": bytes_in(Path(index)) - before if good else 0,
             "files": report.files,
             "chunks": report.chunks,
             "sources": sum(file.size for file in walk(Path(tree)).files),
@@ -290,10 +286,6 @@ PARTS: Mapping[str, Callable[[str, str, str | None], dict[str, Any]]] = {"index"
 
 
 # -- figures
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _mb(count: float) -> str:
@@ -374,17 +366,13 @@ def _run(args: argparse.Namespace, argv: Sequence[str], scratch: Path) -> int:
     source_trees(bench.trees)
     bench.work.mkdir(parents=True, exist_ok=True)
     bench.run([lambda found: measure(found, sorted(args.sizes, key=lambda size: size or sys.maxsize))])
-    record = Record(
-        what="scale",
-        command=command_line("bench.scale", argv),
+    bench.publish(
+        "scale",
+        argv,
         bundle=open_bundle(args.bundle).digest,
-        inputs={},
-        results=bench.results(),
-        notes=[bench.load],
+        title="as a folder grows",
+        out=args.out,
     )
-    record.tables.append(bench.table("as a folder grows"))
-    written = record.write(args.out)
-    print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0
 
 

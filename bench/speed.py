@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.big_tree import Laid, lay_out
-from bench.figures import Figures
-from evaluation.record import Record, command_line, progress
+from bench.figures import Figures, bytes_in
+from evaluation.record import progress
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError
 
@@ -100,11 +100,7 @@ class Bench(Figures):
 
     def semble(self, text: str, tree: Path, cache: Path) -> Timing:
         """One `semble search` process with the same number of hits and lines."""
-        environment = {
-            "HF_HUB_OFFLINE": "1",
-            "SEMBLE_MODEL_NAME": str(self.peer_model),
-            "SEMBLE_CACHE_LOCATION": str(cache),
-        }
+        environment = peer_environment(self.peer_model, cache)
         return timed(
             [*self.peer, "search", "-k", "10", "--max-snippet-lines", "4", text, str(tree)], environment
         )
@@ -120,6 +116,11 @@ class Timing:
 
     wall: float
     cpu: float
+
+
+def peer_environment(model: Path | None, cache: Path) -> dict[str, str]:
+    """What semble reads: our table as its model, and a folder of its own for its indexes."""
+    return {"HF_HUB_OFFLINE": "1", "SEMBLE_MODEL_NAME": str(model), "SEMBLE_CACHE_LOCATION": str(cache)}
 
 
 def timed(command: Sequence[str], environment: dict[str, str]) -> Timing:
@@ -214,7 +215,7 @@ def size(bench: Bench) -> None:
     begin = time.perf_counter()
     peak = peak_memory([*bench.index, *bundle, "--index-dir", str(cache), str(tree)])
     took = time.perf_counter() - begin
-    stored = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
+    stored = bytes_in(cache)
     bench.raw["size"] = {"peak": peak, "index": stored, "sources": laid.bytes, "seconds": round(took, 2)}
     chunks = _status(bench, tree).chunks
     label = f"{chunks:,} chunks in {laid.files:,} files"
@@ -456,17 +457,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str], parts: Sequence[str], sc
     bench.run(
         {"cold": cold, "warm": warm, "size": size, "query": query, "touch": touch}[part] for part in parts
     )
-    record = Record(
-        what="speed",
-        command=command_line("bench.speed", argv),
+    bench.publish(
+        "speed",
+        argv,
         bundle=open_bundle(args.bundle).digest,
-        inputs={},
-        results=bench.results(),
-        notes=[bench.load, "medians; ratios are of medians in the same run"],
+        title="speed and size",
+        out=args.out,
+        notes=("medians; ratios are of medians in the same run",),
     )
-    record.tables.append(bench.table("speed and size"))
-    written = record.write(args.out)
-    print(*record.tables, f"written: {written.name}", sep="\n\n")
     return 0
 
 

@@ -193,6 +193,8 @@ def _index(workspace: Workspace, arguments: argparse.Namespace) -> bool:
 
 def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argparse.Namespace) -> bool:
     """`_index` with the vectors of a file that is open."""
+    from modstar_lsp.index.index import EXACT_SCAN_LIMIT
+
     begin = time.monotonic()
     report = indexing.bring_up_to_date(
         PROGRAM,
@@ -211,8 +213,9 @@ def _index_with(workspace: Workspace, shared: VectorFile | None, arguments: argp
     adoption = None if shared is None else sharing.take_over(workspace, shared, quiet=arguments.quiet)
     if arguments.exit:
         indexing.deepen_index(PROGRAM, workspace, arguments.exit, quiet=arguments.quiet)
-    with ProgressBar(quiet=arguments.quiet) as bar:
-        workspace.build_graph(bar)
+    if report.chunks > EXACT_SCAN_LIMIT:  # else numpy is not loaded for it
+        with ProgressBar(quiet=arguments.quiet) as bar:
+            workspace.build_graph(bar)
     exported = sharing.export(workspace, arguments.export) if arguments.export else None
     _tell_report(workspace, report, time.monotonic() - begin, arguments, adoption, exported)
     return True

@@ -152,10 +152,11 @@ class Index:
         from modstar_lsp.index.vectors import neighbours
 
         with self._loading, self.snapshot() as snapshot:
-            known = self._graph if graph_pays(snapshot.n) else None
             if not graph_pays(snapshot.n):
                 self.forget_graph()
-            elif known is None or known.stale_share(snapshot) > neighbours.STALE_SHARE:
+                return False
+            known = self._graph
+            if known is None or known.stale_share(snapshot) > neighbours.STALE_SHARE:
                 known = neighbours.load_graph(snapshot, self._database)
                 with self._lock:
                     self._graph = known
@@ -353,7 +354,8 @@ class Index:
         with self.snapshot() as snapshot:
             if not graph_pays(snapshot.n):
                 neighbours.remove(self._database)  # of what was larger or smaller
-            if not graph_pays(snapshot.n) or not neighbours.can_build():
+                return False
+            if not neighbours.can_build():
                 return False
             self.load_graph()
             if self._graph is not None and self._graph.stale_share(snapshot) <= neighbours.STALE_SHARE:

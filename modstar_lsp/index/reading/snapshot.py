@@ -362,6 +362,9 @@ class Snapshot(Whole):
 
     def quantised(self) -> Quantised:
         """All vectors by number, those that no living chunk refers to any more included."""
+        return self._loaded().vectors
+
+    def _loaded(self) -> Matrix:
         if self._matrix is None:
             exits = self._exits_by_number() if self._earlier else None
             with self._reading() as connection:
@@ -374,7 +377,7 @@ class Snapshot(Whole):
                         connection, self._database.dimension, self.numbering, self._vector_count
                     )
                 self._matrix, self._earlier, self._scanned = matrix, None, None
-        return self._matrix.vectors
+        return self._matrix
 
     def _known_vectors(self) -> tuple[Matrix, NDArray[np.uint8]] | None:
         """What a later snapshot can begin with: vectors, and the exits at which they were made."""
@@ -408,10 +411,8 @@ class Snapshot(Whole):
         total = self.n if rows is None else len(rows)
         if total <= signs.PAYS_ABOVE or not signs.COUNTS_BITS or self._scan_once(query) is not None:
             return rows
-        self.quantised()
-        assert self._matrix is not None
         numbers = self.vector_of if rows is None else self.vector_of[rows]
-        likely = signs.likely(self._matrix.signs, query, numbers)
+        likely = signs.likely(self._loaded().signs, query, numbers)
         return likely if rows is None else rows[likely]
 
     def cosines(self, query: Floats, rows: Rows) -> Floats:
