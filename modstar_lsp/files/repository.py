@@ -40,7 +40,9 @@ class Repository:
         inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
         self.prefix = f"{inside}/" if inside else ""
         settings = _settings(_common_folder(self.git_folder) / "config") if self.git_folder else {}
-        self._excludes_file = settings.get("core.excludesfile", "")
+        named = settings.get("core.excludesfile", "")
+        # A repository that came in an archive names no share of somebody's: Windows would log in there.
+        self._excludes_file = "" if named.replace("\\", "/").startswith("//") else named
         # git sets it where the disk tells no capitals from small letters: on macOS and Windows.
         self.folds_case = settings.get("core.ignorecase", "no").lower() in _TRUE
         self._hash_bytes = 32 if settings.get("extensions.objectformat", "").lower() == "sha256" else 20

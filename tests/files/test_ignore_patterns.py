@@ -290,6 +290,15 @@ def test_excludes_that_a_repository_names_are_obeyed(
     assert [file.path for file in walk(root).files] == ["b.py"]
 
 
+def test_no_share_that_a_repository_names_is_read(plant: Plant, no_user_settings: Path) -> None:
+    """On Windows `//host/share` would have the user logged in there; here it is a path like any other."""
+    excludes = no_user_settings / "excludes"
+    excludes.write_text("private.py\n")
+    config = f"[core]\n\texcludesFile = /{excludes.as_posix()}\n"
+    root = plant({".git/HEAD": "ref: refs/heads/main\n", ".git/config": config, "private.py": "", "b.py": ""})
+    assert [file.path for file in walk(root).files] == ["b.py", "private.py"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("name", [".gitignore", ".modstarignore"])
 def test_an_ignore_file_begins_with_a_byte_order_mark(plant: Plant, encoding: str, name: str) -> None:
