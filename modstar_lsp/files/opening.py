@@ -14,6 +14,10 @@ from pathlib import Path
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
+# What changes with a file: size, both times in ns, and what tells it from another one in its place
+DiskState = tuple[int, int, int, int, int]
+
+
 class NotRegularError(OSError):
     """Where a file was expected stands a folder, a FIFO, a device or a socket."""
 
@@ -48,3 +52,12 @@ def read_at_most(descriptor: int, limit: int) -> bytes:
         chunks.append(chunk)
         limit -= len(chunk)
     return b"".join(chunks)
+
+
+def disk_state(path: Path | str) -> DiskState | None:
+    """What changes with what `path` is or links to, None where nothing is."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - making a Path of a text takes as long again
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev

@@ -61,6 +61,10 @@ class Repository:
         shared = (self.top or Path()) / _from_home(named) if named else _global_excludes()
         return [path for path in (shared, self._info_exclude()) if path is not None]
 
+    def index_file(self) -> Path | None:
+        """What `tracks` reads, whether it is there or not; None where no repository is."""
+        return self.git_folder and self.git_folder / "index"
+
     def _info_exclude(self) -> Path | None:
         if self.git_folder is None:
             return None
@@ -85,7 +89,7 @@ class Repository:
         if self.git_folder is None:
             return False
         if self._index is None:
-            self._index = _read_index(self.git_folder)
+            self._index = _read_index(self.git_folder / "index")
         full = self.prefix + path
         needle = os.fsencode(f"{full}/" if folder else full)
         # Names stand in full in the index but for version 4, so most questions need no parsing.
@@ -121,10 +125,14 @@ def _slashes(name: str) -> list[int]:
 
 def nested_excludes(folder: Path, folded: bool) -> Patterns | None:
     """The patterns in the info/exclude of a repository of its own at `folder`: a submodule, or a clone."""
+    file = nested_excludes_file(folder)
+    return None if file is None else read_patterns(file, follow=True, folded=folded)
+
+
+def nested_excludes_file(folder: Path) -> Path | None:
+    """What `nested_excludes` reads, whether it is there or not."""
     found = _git_folder(folder / ".git")
-    if found is None:
-        return None
-    return read_patterns(_common_folder(found) / "info" / "exclude", follow=True, folded=folded)
+    return None if found is None else _common_folder(found) / "info" / "exclude"
 
 
 def _git_folder(dot_git: Path) -> Path | None:
@@ -206,9 +214,9 @@ def _settings(config: Path) -> dict[str, str]:
     return found
 
 
-def _read_index(git_folder: Path) -> bytes:
+def _read_index(file: Path) -> bytes:
     try:
-        data = read_regular(git_folder / "index", MAX_INDEX_BYTES)
+        data = read_regular(file, MAX_INDEX_BYTES)
     except OSError:
         return b""
     return data if data[:4] == b"DIRC" else b""

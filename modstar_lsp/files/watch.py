@@ -18,15 +18,9 @@ from typing import TYPE_CHECKING, Any
 from modstar_lsp.errors import WorkspaceError
 from modstar_lsp.files import inotify
 from modstar_lsp.files.kinds import MOST_BYTES, VERSION_CONTROL
-from modstar_lsp.files.walk import (
-    IGNORE_FILE,
-    OWN_IGNORE_FILE,
-    Walk,
-    is_allowed,
-    is_entered,
-    rules_outside,
-    walk,
-)
+from modstar_lsp.files.opening import DiskState, disk_state
+from modstar_lsp.files.rules import IGNORE_FILE, OWN_IGNORE_FILE, rules_outside
+from modstar_lsp.files.walk import Walk, is_allowed, is_entered, walk
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -93,7 +87,7 @@ class Watcher:
         self._stopping = threading.Event()
         self._identity = _identity(self.root)
         self._seen: Walk | None = None
-        self._rules: dict[Path, object] = {}
+        self._rules: dict[Path, DiskState | None] = {}
 
     def start(self, *, tells: bool = True) -> None:
         """Starts watching; falls back to polling where the system's limit on watched folders is reached.
@@ -104,7 +98,7 @@ class Watcher:
             return
         self._stopping.clear()
         self._identity = _identity(self.root)
-        self._rules = {path: _state(path) for path in rules_outside(self.root)}
+        self._rules = {path: disk_state(path) for path in rules_outside(self.root)}
         try:
             if inotify.is_available():
                 self._inotify = inotify.Inotify()
@@ -250,7 +244,7 @@ class Watcher:
         """Notices what no watch tells: that the root was deleted, moved away or made again, and that a file
         elsewhere ignores other things in it.
         """
-        rules = {path: _state(path) for path in self._rules}
+        rules = {path: disk_state(path) for path in self._rules}
         if rules != self._rules:
             self._rules = rules
             self._mark({EVERYTHING})
@@ -354,15 +348,6 @@ def _identity(root: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _state(path: Path) -> object:
-    """What changes with a file, None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _halt(observer: Any) -> None:

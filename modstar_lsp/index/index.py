@@ -106,6 +106,11 @@ class Index:
         """Where the database and what belongs to it lie."""
         return self._database.folder
 
+    @property
+    def listings(self) -> Path | None:
+        """Where a walk may keep what it listed; None of an index that is only read."""
+        return self._database.listings if self._database.write else None
+
     def bytes(self) -> int:
         """Its size on disk, with everything derived."""
         return self._database.bytes()

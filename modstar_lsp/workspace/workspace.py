@@ -220,7 +220,7 @@ class Workspace:
         if changed is not None and self._walked is not None and self._walked[0] == wanted:
             found = walk_again(self.root, self._walked[1], changed, **named)
         if found is None:
-            found = walk(self.root, **named)
+            found = walk(self.root, kept=self._index.listings, **named)
         self._walked = wanted, found
         return found
 

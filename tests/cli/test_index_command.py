@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -197,3 +198,25 @@ def test_a_watch_sees_what_was_let_in(shell: Shell) -> None:
             process.communicate(timeout=TIMEOUT)
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells a file's times with its name")
+def test_of_a_large_tree_only_what_changed_is_listed_and_judged_again(shell: Shell, tmp_path: Path) -> None:
+    write_files(shell.cwd, {f"large/{number}/f{name}.py": "" for number in range(50) for name in range(60)})
+    time.sleep(2.2)  # until the folders could not change again without a trace
+    assert shell.index().status == 0
+    (folder,) = (tmp_path / "cache/modstar").iterdir()
+    kept = folder / "listings.bin"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    told = kept.stat().st_mtime_ns
+    write_files(
+        shell.cwd,
+        {"large/7/new.py": "def weigh_elephants():\n    pass\n", "large/8/f3.py": "def in_place(): ...\n"},
+    )
+    (shell.cwd / "large/9/f3.py").unlink()
+    write_files(shell.cwd, {"large/10/.gitignore": "f3.py\n"})
+    assert "; 1 added, 1 changed, 2 removed; " in shell.index().out
+    assert "large/7/new.py:1" in shell.query("weigh elephants").out
+    assert kept.stat().st_mtime_ns == told, "too little changed to write all of it again"
+    assert shell.index("--clear").status == 0
+    assert not kept.exists()

@@ -38,6 +38,8 @@ _NAME_DIGITS = 12
 MAX_PARAMETERS = 900
 WRITER_LOCK = "writer.lock"
 DEEPEN_LOCK = "deepen.lock"
+# What walks of the workspace leave for the next one; no model has a part in it.
+LISTINGS = "listings.bin"
 
 # Seconds that SQLite waits for another's transaction; ours last milliseconds.
 _BUSY = 10.0
@@ -120,6 +122,7 @@ class Database:
         self.folder = folder
         self.file = folder / database_name(bundle_digest)
         self.graph = folder / f"graph-{FORMAT}-{bundle_digest[:_NAME_DIGITS]}.bin"
+        self.listings = folder / LISTINGS
         self.write = write
         self.bundle_digest = bundle_digest
         self.dimension = dimension
@@ -272,11 +275,11 @@ class Database:
                 ) from None
 
     def remove_others(self) -> None:
-        """Deletes what earlier versions and other models made of this workspace. The caller holds the writer
-        lock."""
+        """Deletes what earlier versions, other models and walks made of this workspace. The caller holds the
+        writer lock."""
         ours = self._files(self.file, "", "-wal", "-shm")
         for file in self.folder.iterdir():
-            if 0 < format_of(file.name) <= FORMAT and file not in ours:
+            if file == self.listings or (0 < format_of(file.name) <= FORMAT and file not in ours):
                 with suppress(OSError):
                     file.unlink()
 
@@ -295,7 +298,8 @@ class Database:
     def bytes(self) -> int:
         """Size on disk with everything derived."""
         total = 0
-        for file in (*self._files(self.file, "", "-wal"), *self._files(self.graph, "", ".json")):
+        graph = self._files(self.graph, "", ".json")
+        for file in (*self._files(self.file, "", "-wal"), *graph, self.listings):
             with suppress(OSError):
                 total += file.stat().st_size
         return total

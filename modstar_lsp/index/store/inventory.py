@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modstar_lsp.errors import StoreError
-from modstar_lsp.index.store.database import DEEPEN_LOCK, WRITER_LOCK, format_of
+from modstar_lsp.index.store.database import DEEPEN_LOCK, LISTINGS, WRITER_LOCK, format_of
 from modstar_lsp.index.store.location import index_folder, indexes_folder
 from modstar_lsp.index.store.lock import FileLock
 
@@ -21,7 +21,7 @@ State = Literal["there", "gone", "unknown"]
 # The databases of all versions and models.
 _DATABASES = "index-*.sqlite"
 # Everything that an index consists of; in its folder nothing else is touched.
-_PATTERNS = (f"{_DATABASES}*", "graph-*.bin*", DEEPEN_LOCK, WRITER_LOCK)
+_PATTERNS = (f"{_DATABASES}*", "graph-*.bin*", f"{LISTINGS}*", DEEPEN_LOCK, WRITER_LOCK)
 
 
 class KnownIndex(NamedTuple):

@@ -1,0 +1,267 @@
+"""A walk that knows what folders held before finds exactly what one finds that knows nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from planting import Plant
+
+from modstar_lsp.files import Walk, listings, walk
+
+# More than the clock of a file system ticks
+A_TICK = 0.015
+
+PATTERNS = ["*.log", "/a", "b/", "!c.py", "d*", "src/**/x.py", "# nothing", "a/b/c.py", "*", "!*.py"]
+NAMES = ["a", "b", "c.py", "d.py", "e.go", "x.py", "y.log", "vendors", "build", "package.json", "pyvenv.cfg"]
+RULES = [
+    ".gitignore",
+    ".modstarignore",
+    "a/.gitignore",
+    "b/a/.gitignore",
+    ".git/info/exclude",
+    "../.gitignore",
+]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets everything that is older than a tick count as old, and every listing be worth keeping."""
+    monkeypatch.setattr(listings, "_TICK", int(A_TICK * 1e9 / 2))
+    monkeypatch.setattr(listings, "_WORTH_WRITING", 0)
+    monkeypatch.setattr(listings, "_WORTH_SHARE", 0.0)
+    monkeypatch.setattr(listings, "_file_system", lambda path: "ext4")
+
+
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many folders of the test were listed since the last time of asking."""
+    told: list[object] = []
+    scandir = os.scandir
+
+    def counting(folder: str) -> object:
+        if str(folder).startswith(str(tmp_path)):
+            told.append(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", counting)
+
+    def since() -> int:
+        count = len(told)
+        told.clear()
+        return count
+
+    return since
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(
+        ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a", *arguments],
+        check=False,
+        capture_output=True,
+    )
+
+
+def change(root: Path, chance: random.Random) -> None:
+    """Does one of the things that people and programs do to trees."""
+    folders = [
+        root,
+        *(path for path in sorted(root.rglob("*")) if path.is_dir() and ".git" not in path.parts),
+    ]
+    folder = chance.choice(folders)
+    target = folder / chance.choice(NAMES)
+    inside = [path for path in sorted(root.rglob("*")) if ".git" not in path.parts]
+    any_path = chance.choice(inside or [target])
+    with suppress(OSError):
+        match chance.randrange(12):
+            case 0 | 1:
+                target.write_text("x = 1\n" * chance.randrange(3))
+            case 2:
+                target.mkdir()
+                (target / chance.choice(NAMES)).write_text("y")
+            case 3:
+                shutil.rmtree(any_path) if any_path.is_dir() else any_path.unlink()
+            case 4:
+                any_path.rename(target)
+            case 5:
+                lines = chance.sample(PATTERNS, 3)
+                (root / chance.choice(RULES)).write_text("\n".join(lines))
+            case 6:
+                (root / chance.choice(RULES)).unlink()
+            case 7:
+                target.symlink_to(any_path)
+            case 8:
+                any_path.chmod(chance.choice([0o644, 0o755]))
+            case 9:
+                git(
+                    root,
+                    *chance.choice(
+                        [("add", "-A"), ("add", "-f", str(any_path)), ("rm", "--cached", "-rq", ".")]
+                    ),
+                )
+            case 10:
+                git(folder, "init", "-q")
+                (folder / ".git/info/exclude").write_text(chance.choice(PATTERNS))
+            case 11:
+                any_path.write_bytes(b"z" * chance.choice([10, 120_000, 1_100_000]))
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("seed", range(16))
+def test_it_finds_what_a_walk_finds_that_knows_nothing(plant: Plant, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    root = plant(
+        {f"{folder}{name}": "" for folder in ("", "a/", "b/a/", "src/d/") for name in ("c.py", "x.py")}
+    )
+    if seed % 2:
+        git(root, "init", "-q")
+    kept = tmp_path / "kept.bin"
+    for step in range(25):
+        found = walk(root, kept=kept)
+        assert found == walk(root), (seed, step)
+        time.sleep(A_TICK)
+        assert walk(root, kept=kept) == found, (seed, step)
+        for _ in range(chance.randrange(1, 4)):
+            change(root, chance)
+
+
+@pytest.mark.usefixtures("later")
+def test_only_what_changed_is_listed_again(plant: Plant, tmp_path: Path, listed: Callable[[], int]) -> None:
+    root = plant({f"folder{number}/{name}.py": "" for number in range(20) for name in "abc"})
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    walk(root, kept=kept)
+    assert listed() == 21
+    walk(root, kept=kept)
+    assert listed() == 0
+    (root / "folder3/new.py").write_text("")
+    (root / "folder4/a.py").write_text("in place")
+    found = walk(root, kept=kept)
+    assert listed() == 1
+    assert "folder3/new.py" in {file.path for file in found.files}
+    assert next(file.size for file in found.files if file.path == "folder4/a.py") == 8
+    time.sleep(A_TICK)
+    walk(root, kept=kept)
+    (root / "folder5/.gitignore").write_text("*.py\n")
+    walk(root, kept=kept)
+    assert listed() == 2  # folder3, which had only just changed, and folder5
+    walk(root, kept=kept, exclude=["a.py"])
+    assert listed() == 21  # other bounds
+
+
+@pytest.mark.usefixtures("later")
+def test_rules_that_change_hold_for_all_that_is_below(plant: Plant, tmp_path: Path) -> None:
+    root = plant({".gitignore": "*.log\n", "a/b/c/x.py": "", "a/y.py": "", "z.py": ""})
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    assert len(walk(root, kept=kept).files) == 3
+    (root / ".gitignore").write_text("x.py\n")
+    assert [file.path for file in walk(root, kept=kept).files] == ["a/y.py", "z.py"]
+    time.sleep(A_TICK)
+    (root / "a/.gitignore").write_text("y.py\n")
+    assert [file.path for file in walk(root, kept=kept).files] == ["z.py"]
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("rules", [".gitignore", "a/.gitignore", ".git/info/exclude", ".git/index"])
+def test_rules_that_have_just_changed_are_read_again(
+    plant: Plant,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: Callable[[], int],
+    rules: str,
+) -> None:
+    root = plant({".git/HEAD": "", "a/b/c.py": "", "d/e.py": "", rules: "*.log\n#"})
+    time.sleep(A_TICK)
+    walk(root, kept=tmp_path / "kept.bin")
+    walk(root, kept=tmp_path / "kept.bin")
+    assert listed() == 4
+    # Written so lately that it could be written again without a trace
+    monkeypatch.setattr(
+        listings.Listings,
+        "settled",
+        lambda _, states: all(state is None or state[0] != 7 for state in states),
+    )
+    (root / rules).write_text("*.log\n#")
+    for _ in range(3):
+        walk(root, kept=tmp_path / "kept.bin")
+        # What git tracks has no part in it where nothing is ignored.
+        assert listed() == {"a/.gitignore": 2, ".git/index": 0}.get(rules, 4)
+
+
+@pytest.mark.usefixtures("later")
+def test_a_folder_becomes_a_worktree_of_the_same_repository(plant: Plant, tmp_path: Path) -> None:
+    root = plant(
+        {
+            ".git/HEAD": "ref: refs/heads/main\n",
+            ".git/worktrees/other/HEAD": "ref: refs/heads/other\n",
+            "other/.git": "gitdir: /somewhere/else\n",
+            "other/a.py": "",
+        }
+    )
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    assert [file.path for file in walk(root, kept=kept).files] == ["other/a.py"]
+    (root / "other/.git").write_text(f"gitdir: {root / '.git/worktrees/other'}\n")
+    assert [(skipped.path, skipped.reason) for skipped in walk(root, kept=kept).skipped] == [
+        ("other/", "worktree")
+    ]
+    (root / "other/.git").write_text("gitdir: /somewhere/else\n")
+    assert [file.path for file in walk(root, kept=kept).files] == ["other/a.py"]
+
+
+def test_a_folder_that_has_just_changed_is_listed_again(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Callable[[], int]
+) -> None:
+    monkeypatch.setattr(listings, "_WORTH_WRITING", 0)
+    root = plant({"a.py": "", "b/c.py": ""})
+    kept = tmp_path / "kept.bin"
+    for _ in range(3):
+        walk(root, kept=kept)
+        assert listed() == 2
+
+
+@pytest.mark.usefixtures("later")
+def test_nothing_is_kept_of_a_file_system_that_is_not_known(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(listings.sys, "platform", "linux")
+    root = plant({"a.py": "", "b/c.py": ""})
+    time.sleep(A_TICK)
+    walk(root, kept=tmp_path / "kept.bin")
+    assert not (tmp_path / "kept.bin").exists()
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "foreign", "folder"])
+def test_what_is_damaged_is_not_believed(plant: Plant, tmp_path: Path, damage: str) -> None:
+    root = plant({f"{number}/a.py": "" for number in range(9)})
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    before: Walk = walk(root, kept=kept)
+    data = kept.read_bytes()
+    kept.unlink()
+    if damage == "folder":
+        kept.mkdir()
+    else:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        kept.write_bytes(
+            {"flip": flipped, "cut": data[:middle], "empty": b"", "foreign": b"#!/bin/sh\n"}[damage]
+        )
+    assert walk(root, kept=kept) == before
+
+
+def test_the_file_systems_are_told_apart() -> None:
+    if not Path("/proc/self/mounts").exists():
+        pytest.skip("the system does not tell what is mounted where")
+    assert listings._file_system("/proc/self") == "proc"
+    assert listings._file_system("/procession") != "proc"
