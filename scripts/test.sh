@@ -31,8 +31,10 @@ fi
 types=$!
 PATH="$PWD/$venv/bin:$PATH" bash scripts/check_workflows.sh
 PYTHON="$PWD/$venv/bin/python" bash scripts/docs.sh "$venv/site"
-# A process for each core. Each takes tests that stand together, which share what is dear to make.
-together=(-n logical --maxprocesses 8 --dist worksteal)
+# Two processes for each core, since most tests wait for processes of their own. Each takes tests that stand
+# together, which share what is dear to make.
+processes="$("$venv/bin/python" -c 'import os; print(2 * (os.cpu_count() or 1))')"
+together=(-n "$processes" --maxprocesses 8 --dist worksteal)
 status=0
 ${around[@]+"${around[@]}"} "$venv/bin/python" -m pytest "${together[@]}" "$@" || status=$?
 wait "$types" || status=$?

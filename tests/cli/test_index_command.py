@@ -126,8 +126,7 @@ def test_an_interrupted_index_says_what_it_kept_and_can_go_on(shell: Shell) -> N
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the helpers too
         out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode in (0, 130)
-    if process.returncode == 130:
-        assert out == b""
+    if process.returncode == 130 and not out:  # else it had just told that all was done
         # Before anything is read there is nothing to keep.
         assert not err or re.fullmatch(
             rb"modstar-index: interrupted: \d+ of 67 files are indexed and kept; the same command .*\n", err

@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mcp_process import Client
+from mcp_process import TIMEOUT, Client
 from mcp_shop import lay_out
 
 from modstar_lsp.mcp import answers
@@ -139,8 +140,10 @@ def test_an_outline_names_the_definitions_with_their_lines(client: Client, shop:
 
 
 def test_the_status_says_what_is_indexed(client: Client, shop: Path) -> None:
-    answer = client.call("status")
-    assert f"{shop}: {6} files (" in answer and answer.endswith("up to date")
+    deadline = time.monotonic() + TIMEOUT
+    while not (answer := client.call("status")).endswith("up to date") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert f"{shop}: 6 files (" in answer and answer.endswith("up to date")
 
 
 def test_hits_of_several_folders_are_ranked_together_with_whole_paths(
