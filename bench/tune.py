@@ -64,7 +64,7 @@ from modstar_lsp.encoder.bundle import DEFAULT_FOLDER
 from modstar_lsp.errors import ModstarError
 from modstar_lsp.search import Options
 from modstar_lsp.search.calibrate import Calibration
-from modstar_lsp.search.ranking import RULES, WEIGHTS, features
+from modstar_lsp.search.ranking import RULES, WEIGHTS, features, weighed
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -106,7 +106,8 @@ NO_MODEL = None  # in place of an exit
 class Asked:
     """A set asked at one exit: its candidates, sorted by question, then by unit (file or chunk).
 
-    columns: float32 [candidates, rules].  unit: first candidate of each unit.  question, right: of each unit.
+    columns: float32 [candidates, rules].  files: of each candidate, none in two questions.  unit: first
+    candidate of each unit.  question, right: of each unit.
     answers: right units there are, and tree, of each question.  one_weight: whether all exits share that of
     the cosine.
     """
@@ -114,6 +115,7 @@ class Asked:
     of_set: str
     depth: int | None
     columns: NDArray[np.float32]
+    files: NDArray[np.int32]
     unit: NDArray[np.intp]
     question: NDArray[np.intp]
     right: Flags
@@ -125,11 +127,13 @@ class Asked:
     def of(cls, answers: Sequence[Answer], one_weight: bool = False) -> Asked:
         """What the rules say about the candidates for the questions of one set at one exit."""
         columns: list[NDArray[np.float32]] = []
+        of_files: list[NDArray[np.int32]] = []
         units: list[NDArray[np.intp]] = []
         right: list[Flags] = []
         for answer in answers:
             if answer.found is None:
                 columns.append(np.zeros((0, len(NAMES)), np.float32))
+                of_files.append(np.zeros(0, np.int32))
                 units.append(np.zeros(0, np.intp))
                 right.append(np.zeros(0, bool))
                 continue
@@ -138,13 +142,16 @@ class Asked:
             files = found.files if of_file else np.arange(len(found.rows), dtype=np.int32)
             order = np.argsort(files, kind="stable")
             columns.append(features(found, query, NAMES)[order])
+            of_files.append(np.unique(found.files[order], return_inverse=True)[1].astype(np.int32))
             units.append(np.flatnonzero(np.r_[True, np.diff(files[order]) != 0]))
             right.append(answer.right[order][units[-1]])
         begins = np.cumsum([0, *map(len, columns)])
+        numbers = zip(of_files, begins, strict=False)  # no question has more files than candidates
         return cls(
             answers[0].of_set,
             answers[0].depth,
             np.concatenate(columns),
+            np.concatenate([files + np.int32(begin) for files, begin in numbers]),
             np.concatenate([unit + begin for unit, begin in zip(units, begins, strict=False)]),
             np.repeat(np.arange(len(units)), [len(unit) for unit in units]),
             np.concatenate(right),
@@ -167,8 +174,13 @@ class Asked:
 
     def scores(self, weights: Weights) -> NDArray[np.float32]:
         """The score of each unit, that of its best candidate."""
-        best: NDArray[np.float32] = np.maximum.reduceat(self.columns @ self.vector(weights), self.unit)
+        best: NDArray[np.float32] = np.maximum.reduceat(self.candidate_scores(weights), self.unit)
         return best
+
+    def candidate_scores(self, weights: Weights) -> NDArray[np.float32]:
+        """The score of each candidate, as the search has it."""
+        named = dict(zip(NAMES, self.vector(weights).tolist(), strict=True))
+        return weighed(self.columns, self.files, NAMES, named).sum(axis=1)
 
     def values(self, weights: Weights) -> Floats:
         """nDCG@10, or MRR@10 for docstrings, of each question."""
@@ -230,15 +242,22 @@ def grouped(answers: Iterable[Answer], one_weight: bool = False) -> list[Asked]:
 class _Part:
     """The units of one set that the likelihood looks at.
 
-    x: float64 [units, rules], times the sharpness.  goal: of each unit, 1 in all for each question.
+    x: float64 [units, rules], times the sharpness.  given: what no weight changes.  goal: of each unit, 1 in
+    all for each question.
     """
 
     x: Floats
+    given: Floats
     question: NDArray[np.intp]
     first: NDArray[np.intp]
     goal: Floats
     share: float
     keys: list[str]
+
+    def scores(self, weights: Weights) -> Floats:
+        """The score of each unit under `weights`."""
+        scores: Floats = self.given + self.x @ np.array([weights.get(key, 0.0) for key in self.keys])
+        return scores
 
     def loss(self, z: Floats) -> float:
         """Cross-entropy of the softmax of the scores `z`, the mean over the questions times `share`."""
@@ -248,8 +267,9 @@ class _Part:
 
 
 def _part(asked: Asked, weights: Weights, sharpness: float, seen: Flags, share: float) -> _Part | None:
-    vector = asked.vector(weights)
-    scores = asked.columns @ vector
+    scores = asked.candidate_scores(weights)
+    # What the files' share of `function` takes stands still while the weights move.
+    given = (scores - asked.columns @ asked.vector(weights)).astype(np.float64)
     best = np.maximum.reduceat(scores, asked.unit)
     sizes = np.diff(np.r_[asked.unit, len(scores)])
     at = np.flatnonzero(scores == np.repeat(best, sizes))
@@ -264,6 +284,7 @@ def _part(asked: Asked, weights: Weights, sharpness: float, seen: Flags, share: 
     first = np.flatnonzero(np.r_[True, np.diff(question) != 0])
     return _Part(
         sharpness * asked.columns[chosen[kept]].astype(np.float64),
+        sharpness * given[chosen[kept]],
         np.repeat(np.arange(len(first)), np.diff(np.r_[first, len(question)])),
         first,
         asked.right[kept] / held[question],
@@ -306,7 +327,7 @@ def _sharpness(sets: Sequence[Asked], weights: Weights) -> float:
     """How sharp a softmax is likeliest under `weights`: fitting them then keeps the scale of the scores."""
     tried = {
         float(sharpness): sum(
-            part.loss(part.x @ np.array([weights.get(key, 0.0) for key in part.keys]))
+            part.loss(part.scores(weights))
             for part in _parts(sets, weights, float(sharpness), lambda asked: np.ones(asked.n, bool))
         )
         for sharpness in np.geomspace(2, 20, 12)
@@ -316,7 +337,7 @@ def _sharpness(sets: Sequence[Asked], weights: Weights) -> float:
 
 def _ascend(parts: Sequence[_Part], weights: Weights, free: Sequence[str]) -> None:
     """Coordinate ascent in place: a step that helps is made and grows, one that does not shrinks."""
-    z = [part.x @ np.array([weights.get(key, 0.0) for key in part.keys]) for part in parts]
+    z = [part.scores(weights) for part in parts]
     losses = [part.loss(scores) for part, scores in zip(parts, z, strict=True)]
     signs = {name: -1.0 if WEIGHTS.get(name, 1.0) < 0 else 1.0 for name in free}
     steps = dict.fromkeys(free, STEP)

@@ -111,6 +111,14 @@ SPELLED = 0.8
 # Who types `errors` alone means no class `Errors`, unless there is nothing else.
 OTHER_CASE = 0.3
 
+# A question of so few words names a topic, which whole files are about; one of so many asks for one place,
+# for which what else its file holds counts this share.
+TOPIC_WORDS, PLACE_WORDS, PLACE = 7, 12, 0.6
+
+# Of what its being a function gives the best of a file so much is taken back from all of that file: chunks of
+# one file differ by it more than files do.
+IN_FILE = 0.5
+
 # Unlike functions have so much of their shapes in common.
 CHANCE = np.float32(0.6)
 
@@ -261,14 +269,17 @@ def function(candidates: Candidates, query: Query) -> Floats:
 def several_chunks(candidates: Candidates, query: Query) -> Floats:
     """What the candidates of the same file add up to, each further one less, as a share of the most.
 
-    Meaning adds up only with a word of the question beside it: near misses do not outvote one exact word.
+    The whole of it where the question names a topic, less where it asks for one place. Meaning adds up only
+    with a word of the question beside it: near misses do not outvote one exact word.
     """
     # Three deviations above the mean count as much as the best BM25.
     meaning = np.maximum(_meaning(candidates.dense, query), 0) / 3
     held = candidates.coverage > 0
     base = _share_of_best(candidates.lexical) + (np.where(held, meaning, 0) if held.any() else meaning)
     totals = np.log1p(np.bincount(candidates.files, base)).astype(np.float32)
-    return totals[candidates.files] / max(float(totals.max(initial=0.0)), 1e-6)
+    most = max(float(totals.max(initial=0.0)), 1e-6)
+    asks = np.interp(len(query.words), (TOPIC_WORDS, PLACE_WORDS), (1.0, PLACE))
+    return totals[candidates.files] * np.float32(asks / most)
 
 
 def likeness(candidates: Candidates, query: Query) -> Floats:
@@ -300,8 +311,8 @@ WEIGHTS: dict[str, float] = {
     "stem_match": 0.7,
     "folder_match": 0.15,
     "scope_match": 0.15,
-    "function": 0.7,
-    "several_chunks": 0.36,
+    "function": 1.0,
+    "several_chunks": 0.6,
     "test_file": -1.0,
     "example_file": -0.6,
     # The development sets hold too few of these to measure; they are not what is asked for.
@@ -373,6 +384,24 @@ def _left_open(candidates: Candidates, query: Query) -> Floats:
 def features(candidates: Candidates, query: Query, rules: Sequence[str]) -> Floats:
     """One column a rule: float32 [m, len(rules)]."""
     return np.stack([RULES[name](candidates, query) for name in rules], axis=1)
+
+
+def weighed(columns: Floats, files: Rows, rules: Sequence[str], weights: Mapping[str, float]) -> Floats:
+    """What each of `rules` adds to each candidate's score: float32 [m, len(rules)], of `features` alike.
+
+    files: the file of each candidate.  `function` adds less where all of a file would gain: see `IN_FILE`.
+    """
+    added = columns * np.array([weights[rule] for rule in rules], np.float32)
+    if "function" in rules and len(added):
+        at = rules.index("function")
+        # Reading tells more than a kind: what it adds comes after.
+        scores = added[:, [place for place, rule in enumerate(rules) if rule != "reading"]].sum(axis=1)
+        found, of = np.unique(files, return_inverse=True)
+        best, otherwise = (np.full(len(found), -np.inf, np.float32) for _ in range(2))
+        np.maximum.at(best, of, scores)
+        np.maximum.at(otherwise, of, scores - added[:, at])
+        added[:, at] -= np.float32(IN_FILE) * (best - otherwise)[of]
+    return added
 
 
 def _share_of_best(values: Floats) -> Floats:

@@ -50,6 +50,7 @@ from modstar_lsp.search.ranking import (
     features,
     name_match,
     named_symbol,
+    weighed,
 )
 
 if TYPE_CHECKING:
@@ -438,7 +439,7 @@ def _is_sure(snapshot: View, query: Query, found: Candidates) -> NDArray[np.bool
 
 def _addends(found: Candidates, query: Query, rules: Sequence[str], weights: Mapping[str, float]) -> Floats:
     """What each rule adds to each candidate's score: float32 [m, len(rules)]."""
-    return features(found, query, rules) * np.array([weights[rule] for rule in rules], np.float32)
+    return weighed(features(found, query, rules), found.files, rules, weights)
 
 
 def _rules(options: Options, weights: Mapping[str, float]) -> list[str]:

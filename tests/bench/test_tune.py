@@ -39,6 +39,7 @@ def asked(
         of_set,
         depth,
         columns,
+        np.arange(len(columns), dtype=np.int32),
         np.arange(len(columns)),
         np.repeat(np.arange(QUESTIONS), FILES),
         right,

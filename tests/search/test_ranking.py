@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 from modstar_lsp.index import StoredChunk
 from modstar_lsp.search.query import analyse
-from modstar_lsp.search.ranking import NAME_WORTH, Candidates, Terms, definition, several_chunks
+from modstar_lsp.search.ranking import (
+    NAME_WORTH,
+    WEIGHTS,
+    Candidates,
+    Terms,
+    definition,
+    features,
+    several_chunks,
+    weighed,
+)
 from modstar_lsp.search.search import order
 
 
@@ -69,6 +79,39 @@ def test_each_further_chunk_of_a_file_adds_less() -> None:
     assert one < two < four < eight
     assert two < 2 * one
     assert eight < 2 * four
+
+
+def test_a_whole_file_counts_more_for_a_topic_than_for_one_place() -> None:
+    """A few words name what a file is about, many ask for one function."""
+    made = [Made(0, 3.2, 0.5), *(Made(1, 1.0, 0.5) for _ in range(6))]
+    topic = "connection pool handling"
+    place = "which code decides whether a pooled connection has been idle for too long to be handed out again"
+    first = [
+        made[order(candidates(question, made), analyse(question))[0]].file for question in (topic, place)
+    ]
+    assert first == [1, 0]
+
+
+def test_a_file_of_functions_gains_half_of_what_each_of_them_does() -> None:
+    question = "retry failed uploads"
+    found = candidates(question, [Made(0, 3.0, 0.5), Made(0, 2.0, 0.5), Made(1, 3.0, 0.5), Made(1, 2.0, 0.5)])
+    kinds = ["function", "function", "class", "class"]
+    found = found._replace(
+        chunks=[one._replace(kind=kind) for one, kind in zip(found.chunks, kinds, strict=True)]
+    )
+    columns = features(found, analyse(question), list(WEIGHTS))
+    added = weighed(columns, found.files, list(WEIGHTS), WEIGHTS)[:, list(WEIGHTS).index("function")]
+    assert added.tolist() == [0.5 * WEIGHTS["function"]] * 2 + [0.0] * 2
+    # The best of a file that is none would be its best anyway: nothing is taken from the function beside it.
+    mixed = found._replace(
+        files=np.array([0, 1, 0, 1], np.int32), lexical=np.array([0.1, 2, 9, 3], np.float32)
+    )
+    rules = ["lexical", "function"]
+    added = weighed(
+        features(mixed, analyse(question), rules), mixed.files, rules, {"lexical": 2.0, "function": 1.0}
+    )
+    assert added[0, 1] == 1.0
+    assert added[1, 1] == pytest.approx(0.5 + 1 / 9)
 
 
 def test_a_name_counts_less_the_more_else_is_asked() -> None:
