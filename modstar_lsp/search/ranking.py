@@ -111,8 +111,8 @@ SPELLED = 0.8
 # Who types `errors` alone means no class `Errors`, unless there is nothing else.
 OTHER_CASE = 0.3
 
-# A question of so few words names a topic, which whole files are about; one of so many asks for one place,
-# for which what else its file holds counts this share.
+# A question of so few words names a topic, which whole files are about; one of so many, or a bare name, asks
+# for one place, for which what else its file holds counts this share.
 TOPIC_WORDS, PLACE_WORDS, PLACE = 7, 12, 0.6
 
 # Of what its being a function gives the best of a file so much is taken back from all of that file: chunks of
@@ -278,8 +278,8 @@ def several_chunks(candidates: Candidates, query: Query) -> Floats:
     base = _share_of_best(candidates.lexical) + (np.where(held, meaning, 0) if held.any() else meaning)
     totals = np.log1p(np.bincount(candidates.files, base)).astype(np.float32)
     most = max(float(totals.max(initial=0.0)), 1e-6)
-    asks = np.interp(len(query.words), (TOPIC_WORDS, PLACE_WORDS), (1.0, PLACE))
-    return totals[candidates.files] * np.float32(asks / most)
+    counts = np.interp(len(query.words), (TOPIC_WORDS, PLACE_WORDS), (1.0, PLACE))
+    return totals[candidates.files] * np.float32((PLACE if query.is_name else counts) / most)
 
 
 def likeness(candidates: Candidates, query: Query) -> Floats:
