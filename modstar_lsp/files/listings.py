@@ -13,13 +13,13 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-import time
 from binascii import crc32
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from modstar_lsp import __version__
 from modstar_lsp.files.opening import DiskState, disk_state, read_regular
 from modstar_lsp.files.rules import RulesState, WalkRules
 
@@ -31,8 +31,9 @@ _TICK = 2_000_000_000
 _WORTH_WRITING, _WORTH_SHARE = 2_000, 0.05
 # No more is read: some ten million entries.
 _MAX_LISTINGS_BYTES = 1_000_000_000
-# Those whose folders have a new time whenever an entry comes or goes. Not those of other machines.
-_FILE_SYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs bcachefs tmpfs overlay".split())
+# Those whose folders have a new time whenever an entry comes or goes. Not those of other machines, nor an
+# overlay: a folder in two of its layers has the upper one's time, and the lower may have changed meanwhile.
+_FILE_SYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs bcachefs tmpfs".split())
 
 
 class Listing(NamedTuple):
@@ -63,24 +64,25 @@ class Listings:
     """
 
     def __init__(self, rules: WalkRules, file: Path) -> None:
-        """Reads what an earlier walk by the same `rules` has left in `file`, if anything."""
+        """Reads what an earlier walk by the same `rules` has left in `file`, if anything.
+
+        Raises one of many errors where the checksum is right and the rest is not.
+        """
         self._file = file
         self._rules = rules
-        self._now = time.time_ns()
-        git_index = rules.repository.index_file()
-        self._outside = rules.state_outside()
+        root, git_index = disk_state(rules.root), rules.repository.index_file()
+        self._device = None if root is None else root[4]
         self._git = None if git_index is None else disk_state(git_index)
         self._kept: dict[str, bytes] = {}
         self._recalled: dict[str, bytes] = {}
         self._made: dict[str, Listing] = {}
         self._entries = [0, 0]  # in those recalled, and in those made
         self.git_changed = True
-        if file.exists():
-            self._read()
+        self._read()
 
     def settled(self, states: Sequence[DiskState | None]) -> bool:
         """Whether all of `states` are older than a tick, so that a later change shows."""
-        return all(state is None or max(state[1], state[2]) < self._now - _TICK for state in states)
+        return all(state is None or max(state[1], state[2]) < self._rules.began - _TICK for state in states)
 
     def of(self, prefix: str) -> Listing | None:
         """What is kept of the folder, None when nothing is."""
@@ -95,92 +97,137 @@ class Listings:
     def keep(self, prefix: str, listing: Listing) -> None:
         """Keeps a listing just made."""
         self._made[prefix] = listing
-        if listing.state is not None and self.settled((listing.state,)):
+        if self._is_believed(listing.state):
             self._entries[1] += len(listing.files) + len(listing.left_out)
 
     def write(self) -> None:
         """Writes the file again if that pays; if it cannot be written, the next walk lists the same again."""
-        recalled, made = self._entries
-        if made < max(_WORTH_WRITING, _WORTH_SHARE * recalled) or not self.settled(
-            (*self._outside, self._git)
-        ):
+        outside = (*self._rules.outside, self._git)
+        if not self._pays(self._entries[1]) or not self.settled(outside):
             return
-        device = _device(self._rules.root)
-        if device is None:
+        key = _key(self._rules)
+        if key is None or not _keeps_times(self._rules.root):
             return
+        made = {prefix: self._content(listing) for prefix, listing in self._made.items()}
+        new = (self._made[prefix] for prefix, content in made.items() if self._is_new(prefix, content))
+        if not self._pays(sum(len(listing.files) + len(listing.left_out) for listing in new)):
+            return  # what is listed at each walk, below an ignore file of tomorrow
         from modstar_lsp.private_files import write_private_file
 
         listings = self._recalled | {
-            prefix: self._packed(made, device) for prefix, made in self._made.items()
+            prefix: marshal.dumps(content)  # type: ignore[arg-type]  # of lists and tuples
+            for prefix, content in made.items()
         }
-        data = marshal.dumps((_key(self._rules, self._outside), self._git, listings))
+        data = marshal.dumps((key, self._git, listings))
         with suppress(OSError):
             write_private_file(self._file, crc32(data).to_bytes(4, "little") + data)
 
-    def _packed(self, listing: Listing, device: int) -> bytes:
-        """As it is written, without what may have changed again since or lies on another disk."""
-        state, rules = listing.state, listing.rules
-        if state is None or state[4] != device or not self.settled((state,)):
-            state = None
-        if rules is None or not self.settled(rules):
-            rules = None
-        return marshal.dumps((state, rules, *listing[2:]))  # type: ignore[arg-type]  # lists of tuples
+    def _pays(self, entries: int) -> bool:
+        return entries >= max(_WORTH_WRITING, _WORTH_SHARE * self._entries[0])
+
+    def _is_believed(self, state: DiskState | None) -> bool:
+        """Whether a folder's `state` tells of every later change: not if it lies on another disk."""
+        return state is not None and state[4] == self._device and self.settled((state,))
+
+    def _content(self, listing: Listing) -> tuple[object, ...]:
+        """As it is written, without what may have changed again since."""
+        state = listing.state if self._is_believed(listing.state) else None
+        rules = listing.rules if listing.rules is not None and self.settled(listing.rules) else None
+        return (state, rules, *listing[2:])
+
+    def _is_new(self, prefix: str, content: tuple[object, ...]) -> bool:
+        data = self._kept.get(prefix)
+        asked_git = self._made[prefix].asked_git
+        return data is None or (asked_git and self.git_changed) or marshal.loads(data) != content
 
     def _read(self) -> None:
         try:
             content = memoryview(read_regular(self._file, _MAX_LISTINGS_BYTES))
-            if crc32(content[4:]) != int.from_bytes(content[:4], "little"):
-                return
-            key, git, kept = marshal.loads(content[4:])
-        except (OSError, ValueError, EOFError, TypeError):
+        except OSError:
             return
-        if key == _key(self._rules, self._outside) and _device(self._rules.root) is not None:
+        if crc32(content[4:]) != int.from_bytes(content[:4], "little"):
+            return
+        key, git, kept = marshal.loads(content[4:])
+        if key == _key(self._rules) and _keeps_times(self._rules.root):
             self._kept = kept
             self.git_changed = git != self._git
 
 
-def _key(rules: WalkRules, outside: RulesState) -> bytes:
-    """What all listings depend on: the bounds, the rules outside of the tree, and the code that judges."""
+def _code_states() -> list[tuple[str, int, int, int]]:
+    """What changes with the code that judges, which is that of this folder: path, size, time, inode."""
+    found = []
+    with suppress(OSError), os.scandir(Path(__file__).parent) as files:
+        for file in files:
+            if file.name.endswith(".py"):
+                status = file.stat()
+                found.append((file.path, status.st_size, status.st_mtime_ns, status.st_ino))
+    return sorted(found)
+
+
+# As this process runs it
+_CODE_STATES = _code_states()
+
+
+def _code_digest() -> int | None:
+    """The same for two installations that judge alike; None where one was put over this while it runs."""
+    if _code_states() != _CODE_STATES:
+        return None
+    digest = 0
+    for file, *_ in _CODE_STATES:
+        digest = crc32(Path(file).read_bytes(), digest)
+    return digest
+
+
+def _key(rules: WalkRules) -> bytes | None:
+    """What all listings depend on: the bounds, the rules outside of the tree, who asks, and the code that
+    judges. None where that is not known."""
     repository = rules.repository
-    code = [disk_state(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    code = _code_digest()
+    if code is None:
+        return None
     return marshal.dumps(
         (
             _LISTINGS_FORMAT,
+            __version__,
+            code,
+            os.geteuid() if hasattr(os, "geteuid") else 0,  # others may not read the same ignore files
+            sys.getfilesystemencoding(),  # of the names
             os.fspath(rules.root),
             rules.bounds,
             os.fspath(repository.git_folder or ""),
             repository.prefix,
-            repository.folds_case,
-            outside,
-            code,
+            sorted(repository.settings.items()),
+            rules.outside,
         ),
         2,  # the version that writes equal values alike
     )
 
 
-def _device(root: Path) -> int | None:
-    """The device of `root`, None where the times of folders are not known to be kept."""
-    try:
-        device = root.stat().st_dev
-        if sys.platform == "darwin":  # the user's own disk is; what is mounted may come from anywhere
-            return device if device == Path.home().stat().st_dev else None
-        return device if _file_system(os.path.realpath(root)) in _FILE_SYSTEMS else None
-    except (OSError, RuntimeError):
-        return None
+def _keeps_times(root: Path) -> bool:
+    """Whether the file system that `root` lies in is known to keep the times of its folders."""
+    if sys.platform == "darwin":  # the user's own disk does; what is mounted may come from anywhere
+        with suppress(OSError, RuntimeError):
+            return root.stat().st_dev == Path.home().stat().st_dev
+        return False
+    return _file_system(root) in _FILE_SYSTEMS
 
 
-def _file_system(path: str) -> str:
-    """The name of the file system that `path` lies in, "" where the system does not tell."""
+def _file_system(folder: Path) -> str:
+    """The name of the file system that `folder` lies in, "" where the system does not tell.
+
+    It is asked for the very mount: others may lie over it, or have names of any kind.
+    """
     try:
-        mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
+        descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return ""
-    found, longest = "", 0
-    for mount in mounts:
-        _, point, kind, *_ = mount.split(" ")
-        point = (
-            point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-        )
-        if longest <= len(point) and (point == "/" or path == point or path.startswith(f"{point}/")):
-            found, longest = kind, len(point)
-    return found
+    try:
+        opened = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().split()
+        number = opened[opened.index(b"mnt_id:") + 1]
+        mounts = Path("/proc/self/mountinfo").read_bytes().split(b"\n")
+        mount = next(fields for line in mounts if (fields := line.split(b" "))[0] == number)
+        return os.fsdecode(mount[mount.index(b"-") + 1])
+    except (OSError, ValueError, StopIteration):
+        return ""
+    finally:
+        os.close(descriptor)

@@ -27,7 +27,11 @@ _TRUE = ("", "true", "yes", "on", "1")
 
 
 class Repository:
-    """The git work tree that `root` lies in, if any, and the ignore rules that hold in it from outside."""
+    """The git work tree that `root` lies in, if any, and the ignore rules that hold in it from outside.
+
+    settings: those of `_SETTINGS` that its configuration has.  rule_files: the files that `excludes` reads,
+    whether they are there or not.
+    """
 
     def __init__(self, root: Path) -> None:
         self.top: Path | None = None
@@ -39,24 +43,26 @@ class Repository:
                 break
         inside = "" if self.top is None or self.top == root else root.relative_to(self.top).as_posix()
         self.prefix = f"{inside}/" if inside else ""
-        settings = _settings(_common_folder(self.git_folder) / "config") if self.git_folder else {}
+        self.settings = settings = (
+            _settings(_common_folder(self.git_folder) / "config") if self.git_folder else {}
+        )
         named = settings.get("core.excludesfile", "")
         # A repository that came in an archive names no share of somebody's: Windows would log in there.
         self._excludes_file = "" if named.replace("\\", "/").startswith("//") else named
         # git sets it where the disk tells no capitals from small letters: on macOS and Windows.
         self.folds_case = settings.get("core.ignorecase", "no").lower() in _TRUE
         self._hash_bytes = 32 if settings.get("extensions.objectformat", "").lower() == "sha256" else 20
+        self.rule_files = self._rule_files()
         self._worktrees: Path | None = None
         self._index: bytes | None = None
         self._tracked: frozenset[str] | None = None
 
     def excludes(self) -> list[Patterns]:
         """The user's global excludes and .git/info/exclude, weakest first; their base is the top folder."""
-        found = [read_patterns(path, follow=True, folded=self.folds_case) for path in self.rule_files()]
+        found = [read_patterns(path, follow=True, folded=self.folds_case) for path in self.rule_files]
         return [patterns for patterns in found if patterns is not None]
 
-    def rule_files(self) -> list[Path]:
-        """The files that `excludes` reads, whether they are there or not."""
+    def _rule_files(self) -> list[Path]:
         named = self._excludes_file
         shared = (self.top or Path()) / _from_home(named) if named else _global_excludes()
         return [path for path in (shared, self._info_exclude()) if path is not None]

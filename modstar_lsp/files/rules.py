@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Literal
@@ -71,11 +72,14 @@ class WalkedFolder:
 class WalkRules:
     """Every reason to leave something out, in the order of their strength.
 
-    bounds: include, exclude and max_bytes.  asked_git: how often it was asked what git tracks.
-    looked_inside: how often a reason was looked for in the folders of a folder.
+    bounds: include, exclude and max_bytes.  began: when, in ns, before anything was read.  outside: what
+    changes with the rules that hold in the whole workspace, but for those named in a call.  asked_git: how
+    often it was asked what git tracks.  looked_inside: how often a reason was looked for in the folders of a
+    folder.
     """
 
     def __init__(self, root: Path, include: Sequence[str], exclude: Sequence[str], max_bytes: int) -> None:
+        self.began = time.time_ns()
         self.bounds = tuple(include), tuple(exclude), max_bytes
         self.asked_git = self.looked_inside = 0
         self.max_bytes = max_bytes
@@ -83,6 +87,7 @@ class WalkRules:
         self.include = Patterns(include) if include else None
         self.exclude = Patterns(exclude) if exclude else None
         self.repository = Repository(root)
+        self.outside: RulesState = tuple(map(disk_state, _rules_outside(self.repository, root)))
         self._folded = self.repository.folds_case
         top = self.repository.top or root
         prefix = self.repository.prefix
@@ -154,10 +159,6 @@ class WalkRules:
             excludes = nested_excludes_file(Path(folder.path))
             found.append(None if excludes is None else disk_state(excludes))
         return tuple(found)
-
-    def state_outside(self) -> RulesState:
-        """What changes with the rules that hold in the whole workspace, but for those named in a call."""
-        return tuple(map(disk_state, rules_outside(self.root)))
 
     def marked(self, folder: Path | str, holds: Callable[[str], bool]) -> _Because:
         """Why a folder is no part of the project by what it `holds`, "" when it is."""
@@ -286,9 +287,12 @@ def _has_packages(folder: Path) -> bool:
 
 def rules_outside(root: Path) -> list[Path]:
     """The files outside of `root`, or in its `.git`, whose rules hold in it; some may not be there."""
-    repository = Repository(root.absolute())
-    files = repository.rule_files()
+    return _rules_outside(Repository(root.absolute()), root.absolute())
+
+
+def _rules_outside(repository: Repository, root: Path) -> list[Path]:
+    files = list(repository.rule_files)
     if repository.top is not None:
-        above = [folder for folder in root.absolute().parents if folder.is_relative_to(repository.top)]
+        above = [folder for folder in root.parents if folder.is_relative_to(repository.top)]
         files += [folder / name for folder in above for name in (IGNORE_FILE, OWN_IGNORE_FILE)]
     return files

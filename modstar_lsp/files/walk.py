@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -60,8 +61,20 @@ def walk(
     WorkspaceError when `root` is missing, no folder or unreadable.
     """
     root = checked_folder(root)
-    rules = WalkRules(root, include, exclude, max_bytes)
-    listings = None if kept is None else Listings(rules, kept)
+    if kept is not None:
+        try:
+            rules = WalkRules(root, include, exclude, max_bytes)
+            return _walked(rules, Listings(rules, kept))
+        except WorkspaceError:
+            raise
+        except Exception:  # whatever comes of a file that was forged: it costs a walk, as without it
+            with suppress(OSError):
+                kept.unlink()
+    return _walked(WalkRules(root, include, exclude, max_bytes), None)
+
+
+def _walked(rules: WalkRules, listings: Listings | None) -> Walk:
+    root = rules.root
     files: list[SourceFile] = []
     skipped: list[Skipped] = []
     entered: list[str] = []
@@ -185,6 +198,7 @@ def _listed(folder: WalkedFolder, rules: WalkRules) -> tuple[Listing, _Statuses]
         except OSError as error:
             files.append((name, -1, 0, ""))
             statuses.append(error)
+            state = None  # whatever it is, it may be something else for who can look at it
     if rules.looked_inside != looked_inside:
         state = None  # what is in folders below changes without a trace here
     there = tuple(name for name in RULE_NAMES if name in names)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import random
 import shutil
 import subprocess
+import sys
 import time
+from binascii import crc32
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planting import Plant
 
 from modstar_lsp.files import Walk, listings, walk
+from modstar_lsp.files.rules import WalkRules
 
 # More than the clock of a file system ticks
 A_TICK = 0.015
@@ -37,7 +42,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listings, "_TICK", int(A_TICK * 1e9 / 2))
     monkeypatch.setattr(listings, "_WORTH_WRITING", 0)
     monkeypatch.setattr(listings, "_WORTH_SHARE", 0.0)
-    monkeypatch.setattr(listings, "_file_system", lambda path: "ext4")
+    monkeypatch.setattr(listings, "_file_system", lambda folder: "ext4")
 
 
 @pytest.fixture
@@ -232,7 +237,7 @@ def test_a_folder_that_has_just_changed_is_listed_again(
 def test_nothing_is_kept_of_a_file_system_that_is_not_known(
     plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listings, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(listings, "_file_system", lambda folder: "nfs4")
     monkeypatch.setattr(listings.sys, "platform", "linux")
     root = plant({"a.py": "", "b/c.py": ""})
     time.sleep(A_TICK)
@@ -263,5 +268,233 @@ def test_what_is_damaged_is_not_believed(plant: Plant, tmp_path: Path, damage: s
 def test_the_file_systems_are_told_apart() -> None:
     if not Path("/proc/self/mounts").exists():
         pytest.skip("the system does not tell what is mounted where")
-    assert listings._file_system("/proc/self") == "proc"
-    assert listings._file_system("/procession") != "proc"
+    assert listings._file_system(Path("/proc/self")) == "proc"
+    assert listings._file_system(Path("/procession")) != "proc"
+
+
+def in_namespace(tmp_path: Path, script: str) -> None:
+    """Runs Python with mounts of its own, where the system lets us make some."""
+    program = f"""
+import os, subprocess, sys, time
+from pathlib import Path
+from modstar_lsp.files import listings, walk
+A_TICK = {A_TICK}
+listings._TICK = int(A_TICK * 1e9 / 2)
+listings._WORTH_WRITING, listings._WORTH_SHARE = 0, 0.0
+def sh(command): subprocess.run(command, shell=True, check=True)
+{script}
+"""
+    unshare = ["unshare", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", tmp_path], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("nothing may be mounted here")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [*unshare, sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+
+
+def test_the_mount_is_asked_for_whatever_others_are_called_or_lie_below(tmp_path: Path) -> None:
+    in_namespace(
+        tmp_path,
+        r"""
+sh("mkdir -p hidden/self")
+for name in ("a\x0cb", "c\u2028d", "e f\ng", "hidden/self"):
+    os.makedirs(name, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", name], check=True)
+sh("mount --rbind /proc hidden")
+assert listings._file_system(Path("e f\ng")) == "tmpfs"
+assert listings._file_system(Path("hidden/self")) == "proc"
+""",
+    )
+
+
+def test_what_is_mounted_over_a_folder_is_found(tmp_path: Path) -> None:
+    in_namespace(
+        tmp_path,
+        """
+sh("mount -t tmpfs none . ")
+os.chdir(os.getcwd())
+sh("mkdir -p r/a r/b other; touch r/a/x.py r/b/y.py other/o.py; echo y.py > ignore; touch r/b/.gitignore")
+root, kept = Path("r"), Path("kept")
+for change in (
+    "true",
+    "mount --bind other r/a",
+    "mount -t tmpfs none r/b; touch r/b/new.py",
+    "touch r/b/newer.py",
+    "umount r/b",
+    "mount --bind ignore r/b/.gitignore",
+    "echo '*.c' > ignore",
+    "mount --bind /dev/null r/b/y.py",
+    "umount r/b/y.py r/a",
+):
+    sh(change)
+    for _ in range(2):
+        assert walk(root, kept=kept) == walk(root), change
+        time.sleep(A_TICK)
+""",
+    )
+
+
+def test_layers_that_are_laid_over_each_other_are_not_believed(tmp_path: Path) -> None:
+    in_namespace(
+        tmp_path,
+        """
+sh("mount -t tmpfs none .")
+os.chdir(os.getcwd())
+sh("mkdir -p low/a up work r; touch low/a/x.py")
+over = "mount -t overlay -o lowerdir=low,upperdir=up,workdir=work none r"
+if subprocess.run(over, shell=True).returncode:
+    sys.exit()
+sh("touch r/a/y.py")
+time.sleep(A_TICK)
+walk(Path("r"), kept=Path("kept"))
+sh("umount r; touch low/a/new.py; " + over)
+assert walk(Path("r"), kept=Path("kept")) == walk(Path("r"))
+""",
+    )
+
+
+@pytest.mark.usefixtures("later")
+def test_what_is_never_believed_is_not_written_again_and_again(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "_WORTH_WRITING", 1)
+    root = plant({".gitignore": "*.log\n", **{f"a/{number}.py": "" for number in range(9)}})
+    os.utime(root / ".gitignore", (4e9, 4e9))  # so all below is listed each time
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    walk(root, kept=kept)
+    before = kept.stat().st_ino, kept.stat().st_mtime_ns
+    walk(root, kept=kept)
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == before
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("asked", ["by another user", "in another encoding", "by other code"])
+def test_others_make_their_own(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Callable[[], int], asked: str
+) -> None:
+    root = plant({"a.py": "", "b/c.py": ""})
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    walk(root, kept=kept)
+    walk(root, kept=kept)
+    assert listed() == 2
+    match asked:
+        case "by another user":
+            monkeypatch.setattr(os, "geteuid", lambda: 4711, raising=False)
+        case "in another encoding":
+            monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+        case "by other code":
+            monkeypatch.setattr(listings, "_code_digest", lambda: 4711)
+    walk(root, kept=kept)
+    assert listed() == 2
+
+
+@pytest.mark.usefixtures("later")
+def test_a_process_whose_code_was_replaced_keeps_nothing(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Callable[[], int]
+) -> None:
+    root = plant({"a.py": "", "b/c.py": ""})
+    monkeypatch.setattr(listings, "_CODE_STATES", [(__file__, 1, 2, 3)])
+    time.sleep(A_TICK)
+    walk(root, kept=tmp_path / "kept.bin")
+    assert not (tmp_path / "kept.bin").exists()
+
+
+@pytest.mark.usefixtures("later")
+def test_two_installations_of_the_same_share_what_is_kept(plant: Plant, tmp_path: Path) -> None:
+    package = Path(listings.__file__).parents[1]
+    root = plant({"a.py": "", "b/c.py": ""})
+    time.sleep(A_TICK)
+    walk(root, kept=tmp_path / "kept.bin")
+    before = (tmp_path / "kept.bin").stat().st_ino
+    shutil.copytree(package, tmp_path / "elsewhere" / package.name, ignore=lambda folder, names: {"bundles"})
+    program = f"""
+from pathlib import Path
+from modstar_lsp.files import listings, walk
+assert listings.__file__.startswith({str(tmp_path)!r})
+listings._TICK, listings._WORTH_WRITING = 1, 0
+listings._file_system = lambda folder: "ext4"
+walk(Path({str(root)!r}), kept=Path({str(tmp_path / "kept.bin")!r}))
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "elsewhere")},
+        cwd=tmp_path,
+        check=True,
+    )
+    assert (tmp_path / "kept.bin").stat().st_ino == before
+
+
+@pytest.mark.usefixtures("later")
+def test_rules_that_change_while_they_are_read_are_read_again(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = plant({".git/HEAD": "", "a.py": "", "b.py": "", ".git/one": "a.py", ".git/two": "b.py"})
+    config = root / ".git/config"
+    config.write_text("[core]\nexcludesFile = .git/one\n")
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    with monkeypatch.context() as meanwhile:
+        made = listings.Listings
+
+        def later(rules: WalkRules, file: Path) -> listings.Listings:
+            config.write_text("[core]\nexcludesFile = .git/two\n")
+            return made(rules, file)
+
+        meanwhile.setattr(sys.modules["modstar_lsp.files.walk"], "Listings", later)
+        assert [file.path for file in walk(root, kept=kept).files] == ["b.py"]
+    assert [file.path for file in walk(root, kept=kept).files] == ["a.py"]
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda whole: None,
+        lambda whole: whole[:2],
+        lambda whole: (*whole[:2], 3),
+        lambda whole: (*whole[:2], {"": 3}),
+        lambda whole: (*whole[:2], {"": b"\xff"}),
+        lambda whole: (*whole[:2], {"": marshal.dumps((*marshal.loads(whole[2][""])[:5], 1, 2, 3))}),
+    ],
+)
+def test_what_is_forged_costs_a_walk(
+    plant: Plant, tmp_path: Path, forge: Callable[[tuple[Any, ...]], Any]
+) -> None:
+    root = plant({f"{number}/a.py": "" for number in range(9)})
+    kept = tmp_path / "kept.bin"
+    time.sleep(A_TICK)
+    before = walk(root, kept=kept)
+    data = marshal.dumps(forge(marshal.loads(kept.read_bytes()[4:])))
+    kept.write_bytes(crc32(data).to_bytes(4, "little") + data)
+    assert walk(root, kept=kept) == before
+    assert not kept.exists()
+    assert walk(root, kept=kept) == before
+    assert kept.exists()
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no FIFOs")
+@pytest.mark.parametrize("what", ["FIFO", "link to a device", "link to nothing"])
+def test_what_is_no_file_is_not_waited_for(plant: Plant, tmp_path: Path, what: str) -> None:
+    root = plant({"a.py": ""})
+    kept = tmp_path / "kept.bin"
+    if what == "FIFO":
+        os.mkfifo(kept)
+    else:
+        kept.symlink_to("/dev/zero" if what == "link to a device" else "nowhere")
+    time.sleep(A_TICK)
+    for _ in range(2):
+        assert [file.path for file in walk(root, kept=kept).files] == ["a.py"]
+    assert kept.is_file()
+    assert not kept.is_symlink()
