@@ -81,8 +81,11 @@ class Listings:
         self._read()
 
     def settled(self, states: Sequence[DiskState | None]) -> bool:
-        """Whether all of `states` are older than a tick, so that a later change shows."""
-        return all(state is None or max(state[1], state[2]) < self._rules.began - _TICK for state in states)
+        """Whether all of `states` are older than a tick, so that a later change shows.
+
+        By the time that the system sets at each change: anybody may set the other one.
+        """
+        return all(state is None or state[2] < self._rules.began - _TICK for state in states)
 
     def of(self, prefix: str) -> Listing | None:
         """What is kept of the folder, None when nothing is."""
@@ -102,43 +105,30 @@ class Listings:
 
     def write(self) -> None:
         """Writes the file again if that pays; if it cannot be written, the next walk lists the same again."""
-        outside = (*self._rules.outside, self._git)
-        if not self._pays(self._entries[1]) or not self.settled(outside):
+        recalled, made = self._entries
+        if made < max(_WORTH_WRITING, _WORTH_SHARE * recalled) or not self.settled(
+            (*self._rules.outside, self._git)
+        ):
             return
         key = _key(self._rules)
         if key is None or not _keeps_times(self._rules.root):
             return
-        made = {prefix: self._content(listing) for prefix, listing in self._made.items()}
-        new = (self._made[prefix] for prefix, content in made.items() if self._is_new(prefix, content))
-        if not self._pays(sum(len(listing.files) + len(listing.left_out) for listing in new)):
-            return  # what is listed at each walk, below an ignore file of tomorrow
         from modstar_lsp.private_files import write_private_file
 
-        listings = self._recalled | {
-            prefix: marshal.dumps(content)  # type: ignore[arg-type]  # of lists and tuples
-            for prefix, content in made.items()
-        }
+        listings = self._recalled | {prefix: self._packed(listing) for prefix, listing in self._made.items()}
         data = marshal.dumps((key, self._git, listings))
         with suppress(OSError):
             write_private_file(self._file, crc32(data).to_bytes(4, "little") + data)
-
-    def _pays(self, entries: int) -> bool:
-        return entries >= max(_WORTH_WRITING, _WORTH_SHARE * self._entries[0])
 
     def _is_believed(self, state: DiskState | None) -> bool:
         """Whether a folder's `state` tells of every later change: not if it lies on another disk."""
         return state is not None and state[4] == self._device and self.settled((state,))
 
-    def _content(self, listing: Listing) -> tuple[object, ...]:
+    def _packed(self, listing: Listing) -> bytes:
         """As it is written, without what may have changed again since."""
         state = listing.state if self._is_believed(listing.state) else None
         rules = listing.rules if listing.rules is not None and self.settled(listing.rules) else None
-        return (state, rules, *listing[2:])
-
-    def _is_new(self, prefix: str, content: tuple[object, ...]) -> bool:
-        data = self._kept.get(prefix)
-        asked_git = self._made[prefix].asked_git
-        return data is None or (asked_git and self.git_changed) or marshal.loads(data) != content
+        return marshal.dumps((state, rules, *listing[2:]))  # type: ignore[arg-type]  # lists of tuples
 
     def _read(self) -> None:
         try:

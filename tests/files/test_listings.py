@@ -322,8 +322,10 @@ def test_what_is_mounted_over_a_folder_is_found(tmp_path: Path) -> None:
         """
 sh("mount -t tmpfs none . ")
 os.chdir(os.getcwd())
-sh("mkdir -p r/a r/b other; touch r/a/x.py r/b/y.py other/o.py; echo y.py > ignore; touch r/b/.gitignore")
+sh("mkdir -p r/a r/b r/disk other; mount -t tmpfs none r/disk; touch r/disk/z.py")
+sh(" touch r/a/x.py r/b/y.py other/o.py; echo y.py > ignore; touch r/b/.gitignore")
 root, kept = Path("r"), Path("kept")
+listed, scandir = [], os.scandir
 for change in (
     "true",
     "mount --bind other r/a",
@@ -339,6 +341,9 @@ for change in (
     for _ in range(2):
         assert walk(root, kept=kept) == walk(root), change
         time.sleep(A_TICK)
+os.scandir = lambda folder: listed.append(folder) or scandir(folder)
+walk(root, kept=kept)
+assert [folder for folder in listed if "r/" in str(folder)] == [os.path.abspath("r/disk")]
 """,
     )
 
@@ -363,18 +368,44 @@ assert walk(Path("r"), kept=Path("kept")) == walk(Path("r"))
 
 
 @pytest.mark.usefixtures("later")
-def test_what_is_never_believed_is_not_written_again_and_again(
-    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_time_that_somebody_set_changes_nothing(
+    plant: Plant, tmp_path: Path, listed: Callable[[], int]
 ) -> None:
-    monkeypatch.setattr(listings, "_WORTH_WRITING", 1)
-    root = plant({".gitignore": "*.log\n", **{f"a/{number}.py": "" for number in range(9)}})
-    os.utime(root / ".gitignore", (4e9, 4e9))  # so all below is listed each time
+    root = plant({".gitignore": "*.log\n", "a/b.py": "", "c/d.py": ""})
     kept = tmp_path / "kept.bin"
+    for name in (".gitignore", "a"):
+        os.utime(root / name, (4e9, 4e9))
+    os.utime(root / "c", (1e9, 1e9))
     time.sleep(A_TICK)
     walk(root, kept=kept)
-    before = kept.stat().st_ino, kept.stat().st_mtime_ns
     walk(root, kept=kept)
-    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == before
+    assert listed() == 3
+    for name in ("a", "c"):
+        before = (root / name).stat().st_mtime_ns
+        (root / name / "new.py").touch()
+        os.utime(root / name, ns=(before, before))
+        walk(root, kept=kept)
+        walk(root, kept=kept)
+    assert listed() == 2 + 2 * 1  # each at once, and as long as it had only just changed
+
+
+@pytest.mark.usefixtures("later")
+def test_what_git_tracks_is_asked_again_where_its_index_has_just_changed(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Callable[[], int]
+) -> None:
+    root = plant({".git/HEAD": "", ".git/index": "", ".gitignore": "c.py", "a/b/c.py": "", "d/e.py": ""})
+    time.sleep(A_TICK)
+    walk(root, kept=tmp_path / "kept.bin")
+    (root / ".git/index").write_text("changed")
+    listed()
+    monkeypatch.setattr(
+        listings.Listings,
+        "settled",
+        lambda _, states: all(state is None or state[0] != len("changed") for state in states),
+    )
+    for _ in range(3):
+        walk(root, kept=tmp_path / "kept.bin")
+        assert listed() == 1  # a/b
 
 
 @pytest.mark.usefixtures("later")
