@@ -75,7 +75,7 @@ class Listings:
         self._git = None if git_index is None else disk_state(git_index)
         self._kept: dict[str, bytes] = {}
         self._recalled: dict[str, bytes] = {}
-        self._made: dict[str, Listing] = {}
+        self._made: dict[str, bytes] = {}
         self._entries = [0, 0]  # in those recalled, and in those made
         self.git_changed = True
         self._read()
@@ -95,13 +95,13 @@ class Listings:
     def recall(self, prefix: str, listing: Listing) -> None:
         """Keeps what was kept for another time, as it still holds."""
         self._recalled[prefix] = self._kept[prefix]
-        self._entries[0] += len(listing.files) + len(listing.left_out)
+        self._entries[0] += _entries(listing)
 
     def keep(self, prefix: str, listing: Listing) -> None:
         """Keeps a listing just made."""
-        self._made[prefix] = listing
+        self._made[prefix] = self._packed(listing)  # the garbage collector need not look at bytes
         if self._is_believed(listing.state):
-            self._entries[1] += len(listing.files) + len(listing.left_out)
+            self._entries[1] += _entries(listing)
 
     def write(self) -> None:
         """Writes the file again if that pays; if it cannot be written, the next walk lists the same again."""
@@ -115,8 +115,7 @@ class Listings:
             return
         from modstar_lsp.private_files import write_private_file
 
-        listings = self._recalled | {prefix: self._packed(listing) for prefix, listing in self._made.items()}
-        data = marshal.dumps((key, self._git, listings))
+        data = marshal.dumps((key, self._git, self._recalled | self._made))
         with suppress(OSError):
             write_private_file(self._file, crc32(data).to_bytes(4, "little") + data)
 
@@ -141,6 +140,10 @@ class Listings:
         if key == _key(self._rules) and _keeps_times(self._rules.root):
             self._kept = kept
             self.git_changed = git != self._git
+
+
+def _entries(listing: Listing) -> int:
+    return len(listing.files) + len(listing.left_out) + len(listing.folders)
 
 
 def _code_states() -> list[tuple[str, int, int, int]]:

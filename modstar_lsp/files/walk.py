@@ -65,8 +65,6 @@ def walk(
         try:
             rules = WalkRules(root, include, exclude, max_bytes)
             return _walked(rules, Listings(rules, kept))
-        except WorkspaceError:
-            raise
         except Exception:  # whatever comes of a file that was forged: it costs a walk, as without it
             with suppress(OSError):
                 kept.unlink()
