@@ -148,7 +148,7 @@ def _files(view: View, one: Filter, sources: Sources | None) -> Mask:
     if one.since is not None:
         assert sources is not None
         for number in np.flatnonzero(keep):
-            keep[number] = sources.modified(view.paths[number]) >= one.since
+            keep[number] = sources.modified(view.paths[int(number)]) >= one.since
         _require(keep, "no indexed file was changed since then")
     return keep
 
@@ -230,7 +230,7 @@ def _matching(view: View, pattern: re.Pattern[str], mask: Mask, sources: Sources
 def _by_file(view: View, mask: Mask) -> Iterator[tuple[str, list[int]]]:
     rows = np.flatnonzero(mask).tolist()
     for file, group in groupby(rows, key=view.file_of.__getitem__):
-        yield view.paths[file], list(group)
+        yield view.paths[int(file)], list(group)
 
 
 def _mask_of(view: View, rows: Rows) -> Mask:

@@ -53,8 +53,10 @@ class FoundView:
         keys = sorted({*known, *of_row})
         number = {key: position for position, key in enumerate(keys)}
         languages = {key: one.language for key, one in zip(of_row, self.entries, strict=True)}
-        self.paths: list[str] = [path for path, _ in keys]
-        self.languages: list[str] = [known[key].language if key in known else languages[key] for key in keys]
+        self.paths: Sequence[str] = [path for path, _ in keys]
+        self.languages: Sequence[str] = [
+            known[key].language if key in known else languages[key] for key in keys
+        ]
         self.file_of: Rows = np.array([number[key] for key in of_row], np.int32)
         # Of files that were not found as such, which do not compete as files, it does not matter.
         lengths = [known[key].length if key in known else 1 for key in keys]

@@ -153,8 +153,8 @@ def contents(snapshot: Snapshot, terms: set[str]) -> dict[str, Any]:
     probes = FakeEncoder(FakeBundle()).encode([" ".join(chunk.symbols) for chunk in chunks[:5]])
     return {
         "chunks": chunks,
-        "paths": snapshot.paths,
-        "languages": snapshot.languages,
+        "paths": list(snapshot.paths),
+        "languages": list(snapshot.languages),
         "lengths": snapshot.lengths.tolist(),
         "file_of": snapshot.file_of.tolist(),
         "postings": {

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from sys import intern
 from threading import Lock, RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,7 +31,6 @@ from modstar_lsp.errors import StoreError
 from modstar_lsp.index.reading.whole import Whole
 from modstar_lsp.index.records import Detail, Stat, StoredChunk
 from modstar_lsp.index.store.database import (
-    FILE_COLUMNS,
     MAX_PARAMETERS,
     DamagedIndex,
     Database,
@@ -41,6 +38,7 @@ from modstar_lsp.index.store.database import (
     check_of,
     read_meta,
 )
+from modstar_lsp.index.store.file_blocks import read_files
 from modstar_lsp.index.vectors import signs
 from modstar_lsp.index.vectors.matrix import Matrix, read_cosines, read_exits
 from modstar_lsp.index.vectors.quantised import Quantised, top
@@ -145,42 +143,23 @@ class Snapshot(Whole):
         self.numbering = f"{store}.{meta['sweeps']}"
         if self._decoded.store != store:
             self._decoded = _Decoded(store)
-        firsts, counts = self._load_files(meta["files"])
+        files = read_files(connection, meta["files"])
+        self.paths: Sequence[str] = files.paths
+        self.languages: Sequence[str] = files.languages
+        counts = files.counts
+        self.lengths: Floats = files.lengths.astype(np.float32)
+        self.vector_of: Rows = files.vectors.astype(np.int32, copy=False)
         self.n = int(counts.sum())
         self.file_of: Rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         if len(self.lengths) != self.n or len(self.vector_of) != self.n:
             raise Unsound("the files do not add up")
-        totals = np.bincount(self.file_of, self.lengths, len(counts))
-        self.file_lengths: Floats = totals.astype(np.float32)
-        within = np.arange(self.n) - np.repeat(np.cumsum(counts) - counts, counts)
-        self.ids: NDArray[np.int64] = np.repeat(firsts, counts) + within
+        ends = np.cumsum(counts)
+        before = np.concatenate(([0], np.cumsum(files.lengths, dtype=np.int64)))
+        self.file_lengths: Floats = (before[ends] - before[ends - counts]).astype(np.float32)
+        # The ids of a file's chunks follow each other.
+        self.ids: Rows = np.repeat((files.firsts - (ends - counts)).astype(np.int32), counts)
+        self.ids += np.arange(self.n, dtype=np.int32)
         self._segments = self._load_segments()
-
-    def _load_files(self, total: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(the id of the first chunk, the number of chunks) of each of the `total` files.
-
-        Row by row: all rows at once, as SQLite gives them, took more memory than what is kept of them.
-        """
-        self.paths: list[str] = []
-        self.languages: list[str] = []
-        firsts, counts, lengths, vectors = array("q"), array("q"), bytearray(), bytearray()
-        for row in self._connection.execute(
-            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE skipped IS NULL ORDER BY path'
-        ):
-            if check_of(row[:-1]) != row[-1]:
-                raise Unsound("the files are not as they were written")
-            path, language, first, of_lengths, of_vectors, _ = row
-            self.paths.append(path)
-            self.languages.append(intern(language))
-            firsts.append(first)
-            counts.append(len(of_lengths) // 2)
-            lengths += of_lengths
-            vectors += of_vectors
-        if len(self.paths) != total:
-            raise Unsound("the files are not as they were written")
-        self.lengths: Floats = np.frombuffer(lengths, "<u2").astype(np.float32)
-        self.vector_of: Rows = np.frombuffer(vectors, "<i4").astype(np.int32, copy=False)
-        return np.frombuffer(firsts, np.int64), np.frombuffer(counts, np.int64)
 
     def _load_segments(self) -> list[_Segment]:
         first = int(self.ids.min(initial=0))

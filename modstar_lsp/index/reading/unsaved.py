@@ -129,8 +129,8 @@ class UnsavedView(Whole):
         languages.update(
             (document.path, document.language) for document in self._documents if document.readable
         )
-        self.paths: list[str] = sorted(languages)
-        self.languages: list[str] = [languages[path] for path in self.paths]
+        self.paths: Sequence[str] = sorted(languages)
+        self.languages: Sequence[str] = [languages[path] for path in self.paths]
         number = {path: position for position, path in enumerate(self.paths)}
         self._file = np.array(
             [-1 if path in hidden else number[path] for path in snapshot.paths] or [-1], np.int32

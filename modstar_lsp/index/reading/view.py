@@ -42,8 +42,8 @@ class View(Protocol):
     """Chunks as rows 0..n-1, by path, then line. See `Snapshot` for what each part promises."""
 
     n: int
-    paths: list[str]
-    languages: list[str]
+    paths: Sequence[str]
+    languages: Sequence[str]
     lengths: Floats
     file_lengths: Floats
     file_of: Rows

@@ -15,7 +15,7 @@ class Whole:
     """The part of a `View` that follows from the others where no chunk is left out."""
 
     n: int
-    paths: list[str]
+    paths: Sequence[str]
     lengths: Floats
     file_lengths: Floats
     file_of: Rows

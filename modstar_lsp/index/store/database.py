@@ -27,8 +27,9 @@ from modstar_lsp.errors import StoreError, reason, shortage
 from modstar_lsp.index.store.lock import FileLock
 from modstar_lsp.private_files import make_private_file, make_private_folder, refuse_foreign
 
-FORMAT = 3
-# What earlier versions made. Their vectors, by the same digests, are taken over.
+FORMAT = 4
+# What earlier versions made has vectors by the same digests, which are taken over. These formats have checks.
+CHECKED_FORMATS = (FORMAT, 3)
 OLDER_FILES = ("index-2.sqlite", "index-1.sqlite")
 # Everything that a version made of a workspace: its kind, its format.
 _MADE = re.compile(r"(index|graph)-(\d+)(?:-\w+)?\.(?:sqlite|bin)")
@@ -55,10 +56,10 @@ _HELD = "is held by another program: try again when it is done"
 # How SQLite says that a table, a column or a text is not what we wrote.
 _DAMAGE = ("no such", "Could not decode")
 
-# files: a row for each file of the workspace. `first` is the id of its first chunk, the others follow it;
-#   `lengths` (uint16) and `vectors` (int32, vector numbers) have an entry for each chunk.  mtime_ns: -1 when
-#   the file may have changed again within the clock's tick.  skipped: why it could not be read, else NULL.
-#   check: of FILE_COLUMNS. A wrong stat or digest only has the file read again.
+# files: a row for each file of the workspace. `first` is the id of its first chunk, the others follow it.
+#   mtime_ns: -1 when the file may have changed again within the clock's tick.  skipped: why it could not be
+#   read, else NULL. Searching rests on none of it; a wrong stat or digest only has the file read again.
+# file_blocks: of the files that are searched what that takes, see file_blocks.py.
 # chunks: ids are never used twice.  kind: number in KINDS.  symbols: one a line, NULL for the name alone.
 #   symbol_lines: of each symbol, uint16, from start_line on.  pieces: see StoredChunk.
 # digests: the embedded text's digest -> vector number, the deepest vector known for that text.
@@ -71,9 +72,10 @@ _DAMAGE = ("no such", "Could not decode")
 _SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value, "check" INTEGER) WITHOUT ROWID;
 CREATE TABLE files(
-    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, digest BLOB, language TEXT,
-    skipped TEXT, first INTEGER, lengths BLOB, vectors BLOB, "check" INTEGER
+    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, digest BLOB, skipped TEXT,
+    first INTEGER, chunks INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE file_blocks(first TEXT PRIMARY KEY, data BLOB, "check" INTEGER);
 CREATE TABLE chunks(
     id INTEGER PRIMARY KEY, start_line INTEGER, end_line INTEGER, kind INTEGER,
     name TEXT, scope TEXT, symbols TEXT, symbol_lines BLOB, pieces BLOB, "check" INTEGER
@@ -86,8 +88,6 @@ CREATE TABLE spare(vector INTEGER PRIMARY KEY, generation INTEGER);
 CREATE TABLE segments(id INTEGER PRIMARY KEY, chunks BLOB, directory BLOB, "check" INTEGER);
 CREATE TABLE postings(id INTEGER PRIMARY KEY, data BLOB);
 """
-# What the check of a row of `files` is made of.
-FILE_COLUMNS = "path, language, first, lengths, vectors"
 # The commits so far, the next free numbers, how often vectors were renumbered, the files still to be read and
 # those that could be.
 COUNTERS = ("generation", "next_chunk", "next_vector", "next_segment", "sweeps", "pending", "files")
@@ -107,9 +107,9 @@ def check_of(row: tuple[Any, ...]) -> int:
     return zlib.crc32(marshal.dumps(row, 0))
 
 
-def database_name(bundle_digest: str) -> str:
-    """The name of the database of the model with this digest."""
-    return f"index-{FORMAT}-{bundle_digest[:_NAME_DIGITS]}.sqlite"
+def database_name(bundle_digest: str, version: int = FORMAT) -> str:
+    """The name of the database of the model with this digest, in a format that has checks."""
+    return f"index-{version}-{bundle_digest[:_NAME_DIGITS]}.sqlite"
 
 
 class Database:
@@ -444,12 +444,9 @@ _FILE_HAS = ((attrgetter("path"), str), (attrgetter("first"), int), (attrgetter(
 
 
 def known_files(connection: sqlite3.Connection) -> dict[str, KnownFile]:
-    """All files of the index by path. Raises Unsound where one has no path, or no chunks that can be told.
-
-    The rest of a row is checked by who rests on it (`FILE_COLUMNS`).
-    """
+    """All files of the index by path. Raises Unsound where one has no path, or no chunks that can be told."""
     rows = connection.execute(
-        "SELECT path, size, mtime_ns, ctime_ns, digest, skipped, first, length(lengths) / 2 FROM files"
+        "SELECT path, size, mtime_ns, ctime_ns, digest, skipped, first, chunks FROM files"
     )
     known = {row[0]: KnownFile._make(row) for row in rows}
     for column, kind in _FILE_HAS:
@@ -470,8 +467,8 @@ def file_totals(connection: sqlite3.Connection) -> FileTotals:
     """What the index has of all files together. Raises Unsound as `known_files`, for those searched."""
     unreadable = connection.execute("SELECT path, skipped FROM files WHERE skipped IS NOT NULL").fetchall()
     files, chunks, wrong = connection.execute(
-        "SELECT count(*), ifnull(sum(length(lengths) / 2), 0), "
-        "ifnull(sum(typeof(first) <> 'integer' OR lengths IS NULL), 0) FROM files WHERE skipped IS NULL"
+        "SELECT count(*), ifnull(sum(chunks), 0), ifnull(sum(typeof(first) <> 'integer' OR "
+        "typeof(chunks) <> 'integer'), 0) FROM files WHERE skipped IS NULL"
     ).fetchone()
     if wrong:
         raise Unsound("the files are not as they were written")

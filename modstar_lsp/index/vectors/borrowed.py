@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index.store.database import FORMAT, OLDER_FILES, Unsound, database_name
+from modstar_lsp.index.store.database import (
+    CHECKED_FORMATS,
+    OLDER_FILES,
+    Unsound,
+    database_name,
+)
 from modstar_lsp.index.vectors.table import find, find_unchecked
 
 # (depth, scale, codes)
@@ -25,14 +30,14 @@ class BorrowedVectors:
         self._dimension = dimension
         self._connections: list[tuple[sqlite3.Connection, bool]] = []  # and whether it has checks
         self._found: dict[bytes, Borrowed | None] = {}
-        names = (database_name(bundle_digest), *OLDER_FILES)
+        names = (*(database_name(bundle_digest, version) for version in CHECKED_FORMATS), *OLDER_FILES)
         for file in (folder / name for folder in folders for name in names):
             with suppress(sqlite3.Error, OSError):
                 uri = f"{file.absolute().as_uri()}?mode=ro"
                 connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
                 meta = dict(connection.execute("SELECT key, value FROM meta"))
                 if (meta.get("bundle"), meta.get("dimension")) == (bundle_digest, dimension):
-                    self._connections.append((connection, meta.get("format") == FORMAT))
+                    self._connections.append((connection, meta.get("format") in CHECKED_FORMATS))
                 else:
                     connection.close()
 

@@ -14,7 +14,8 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from modstar_lsp.index.store.database import FILE_COLUMNS, MAX_PARAMETERS, Unsound, check_of
+from modstar_lsp.index.store.database import MAX_PARAMETERS, Unsound, check_of
+from modstar_lsp.index.store.file_blocks import read_files, renumber_vectors
 from modstar_lsp.index.vectors.matrix import Exits, read_exits, read_vectors, sums
 from modstar_lsp.index.vectors.quantised import BLOCK, Quantised
 
@@ -208,27 +209,21 @@ def dropped(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
-def sweep(connection: sqlite3.Connection, total: int, keep: int, dimension: int) -> int:
-    """Forgets all vectors that no file refers to, but for the `keep` that were dropped last.
+def sweep(connection: sqlite3.Connection, files: int, total: int, keep: int, dimension: int) -> int:
+    """Forgets all vectors that none of the `files` refers to, but for the `keep` that were dropped last.
 
-    The others get new numbers, in `files` too. total: the vectors there are. Returns how many there are then.
+    The others get new numbers, in the files too. total: the vectors there are. Returns how many there are
+    then.
     """
-    files = connection.execute(f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE length(vectors)').fetchall()
-    if any(check_of(file[:-1]) != file[-1] for file in files):
-        raise Unsound("the files are not as they were written")
     used = np.zeros(total, bool)
-    used[np.frombuffer(b"".join([file[4] for file in files]), "<i4")] = True
+    used[read_files(connection, files).vectors] = True
     spare = connection.execute(
         "SELECT vector, generation FROM spare ORDER BY generation DESC, vector"
     ).fetchall()
     kept = [row for row in spare if 0 <= row[0] < total and not used[row[0]]][:keep]
     used[[vector for vector, _ in kept]] = True
-    renumbered = (np.cumsum(used) - 1).astype("<i4")
-    for *columns, vectors, _ in files:
-        row = (*columns, renumbered[np.frombuffer(vectors, "<i4")].tobytes())
-        connection.execute(
-            'UPDATE files SET vectors = ?, "check" = ? WHERE path = ?', (row[4], check_of(row), row[0])
-        )
+    renumbered = (np.cumsum(used) - 1).astype(np.int32)
+    renumber_vectors(connection, renumbered)
     digests = [
         (row[0], int(renumbered[row[1]]))
         for row in connection.execute('SELECT digest, vector, "check" FROM digests ORDER BY digest')

@@ -47,7 +47,7 @@ class ChunkRows(Protocol):
     """What planning needs of a generation of the index; see `Snapshot`, which is one."""
 
     n: int
-    paths: list[str]
+    paths: Sequence[str]
     file_of: Rows
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modstar_lsp.index.store.database import (
-    FILE_COLUMNS,
     KnownFile,
     Unsound,
     check_of,
@@ -19,6 +18,7 @@ from modstar_lsp.index.store.database import (
     transaction,
     write_meta,
 )
+from modstar_lsp.index.store.file_blocks import FileRow, replace_files
 from modstar_lsp.index.vectors import table
 from modstar_lsp.index.vectors.borrowed import BorrowedVectors
 from modstar_lsp.index.vectors.quantised import Quantised
@@ -79,38 +79,49 @@ class Writer:
             counts = counters(connection)
             counts["generation"] += 1
             counts["pending"] = unread
-            self._drop(gone, counts["generation"])
+            before = {path: self.known[path] for path in gone if path in self.known}
+            changes: dict[str, FileRow | None] = dict.fromkeys(before)
+            self._forget(before)
             for some in _portions(analyses):
-                self._write(some, counts)
+                self._write(some, counts, before, changes)
+            self._replace(before, changes, counts["generation"])
+            counts["files"] = sum(file.skipped is None for file in self.known.values())
             if last:
                 self._tidy(counts)
-            counts["files"] = sum(file.skipped is None for file in self.known.values())
             write_meta(connection, counts)
         if last:
             self._shrink()
 
-    def _drop(self, paths: Iterable[str], generation: int) -> None:
+    def _forget(self, paths: Iterable[str]) -> None:
         for path in paths:
-            known = self.known.pop(path, None)
-            if known is not None:
-                self._drop_chunks(path, known, generation)
-                self._connection.execute("DELETE FROM files WHERE path = ?", (path,))
+            del self.known[path]
+            self._connection.execute("DELETE FROM files WHERE path = ?", (path,))
 
-    def _drop_chunks(self, path: str, known: KnownFile, generation: int) -> None:
-        if not known.chunks:
-            return
-        *row, check = self._connection.execute(
-            f'SELECT {FILE_COLUMNS}, "check" FROM files WHERE path = ?', (path,)
-        ).fetchone()
-        if check != check_of(tuple(row)):  # else chunks and vectors of others would go
-            raise Unsound("a file is not as it was written")
-        table.drop(self._connection, np.unique(np.frombuffer(row[-1], "<i4")).tolist(), generation)
-        self._connection.execute(
-            "DELETE FROM chunks WHERE id >= ? AND id < ?", (known.first, known.first + known.chunks)
-        )
+    def _replace(
+        self, before: Mapping[str, KnownFile], changes: Mapping[str, FileRow | None], generation: int
+    ) -> None:
+        """Puts what is searched of files in place of what was; the chunks and vectors of that go."""
+        was = replace_files(self._connection, changes)
+        expected = {(path, known.first, known.chunks) for path, known in before.items() if not known.skipped}
+        if {(file.path, file.first, file.chunks) for file in was} != expected:
+            raise Unsound("the files are not as they were written")  # chunks of others would go
+        for file in was:
+            table.drop(self._connection, np.unique(np.frombuffer(file.vectors, "<i4")).tolist(), generation)
+            self._connection.execute(
+                "DELETE FROM chunks WHERE id >= ? AND id < ?", (file.first, file.first + file.chunks)
+            )
 
-    def _write(self, analyses: Sequence[Analysis], counts: dict[str, int]) -> None:
-        """Adds one segment and the files, chunks and vectors that belong to it."""
+    def _write(
+        self,
+        analyses: Sequence[Analysis],
+        counts: dict[str, int],
+        was: dict[str, KnownFile],
+        changes: dict[str, FileRow | None],
+    ) -> None:
+        """Adds one segment and the files, chunks and vectors that belong to it.
+
+        was, changes: take what was known of the files that changed, and what is searched of them now.
+        """
         connection = self._connection
         first = counts["next_chunk"]
         rows = []
@@ -134,23 +145,19 @@ class Writer:
                         )
                     continue
                 if known is not None:
-                    self._drop_chunks(job.path, known, counts["generation"])
+                    was[job.path] = known
                 size = file.chunks or 0
                 part = slice(start, start + size)
                 start += size
-                columns = (lengths[part].tobytes(), vectors[part].tobytes())
-                rows.append(
-                    (
-                        job.path, *stat, file.digest, file.language, file.reason or None,
-                        counts["next_chunk"], *columns,
-                        check_of((job.path, file.language, counts["next_chunk"], *columns)),
-                    )
-                )  # fmt: skip
-                self.known[job.path] = KnownFile(
-                    job.path, *stat, file.digest, file.reason or None, counts["next_chunk"], size
+                columns = lengths[part].tobytes(), vectors[part].tobytes()
+                changes[job.path] = (
+                    None if file.reason else FileRow(job.path, file.language, counts["next_chunk"], *columns)
                 )
+                row = KnownFile(job.path, *stat, file.digest, file.reason or None, counts["next_chunk"], size)
+                rows.append(row)
+                self.known[job.path] = row
                 counts["next_chunk"] += size
-        connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         last = counts["next_chunk"]
         if last == first:
             return
@@ -221,7 +228,9 @@ class Writer:
             counts["next_segment"] += 1
         keep = max(_SPARE_LEAST, int(_SPARE_SHARE * len(living)))
         if table.dropped(connection) > 2 * keep:
-            counts["next_vector"] = table.sweep(connection, counts["next_vector"], keep, self._dimension)
+            counts["next_vector"] = table.sweep(
+                connection, counts["files"], counts["next_vector"], keep, self._dimension
+            )
             counts["sweeps"] += 1
 
     def _shrink(self) -> None:

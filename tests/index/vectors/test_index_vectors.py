@@ -86,7 +86,7 @@ def test_a_folder_moved_above_the_embedded_path_is_not_embedded_again(tree: Tree
         tree.refresh(index)
         assert tree.encoder.encoded == encoded
         with index.snapshot() as snapshot:
-            assert snapshot.paths == ["two/a/b/c/file.py"]
+            assert list(snapshot.paths) == ["two/a/b/c/file.py"]
 
 
 def test_equal_texts_are_embedded_once(tree: Tree) -> None:
