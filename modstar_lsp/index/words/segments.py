@@ -31,7 +31,7 @@ _DEAD_SHARE = 0.5
 _MERGED_TERMS = 16_384
 # zlib's effort for a segment that will soon be merged, and for one that will stay.
 _FRESH_LEVEL, _MERGED_LEVEL = 1, 6
-# A segment has at most 65,536 chunks of at most some 10,000 terms.
+# A segment has at most 262,144 chunks of at most some 10,000 terms.
 _MAX_BLOCKS = 1 << 24
 
 

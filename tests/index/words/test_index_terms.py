@@ -15,7 +15,7 @@ from modstar_lsp.chunking import Chunk
 from modstar_lsp.encoder.words import split_words
 from modstar_lsp.errors import StoreError
 from modstar_lsp.index import chunk_terms, index_folder
-from modstar_lsp.index.words.postings import Block, decode_block, encode, pack
+from modstar_lsp.index.words.postings import SEGMENT_CHUNKS, Block, decode_block, encode, pack
 from modstar_lsp.index.words.segments import plan_merges
 from modstar_lsp.index.words.terms import asked_terms, defined_names, text_counts
 
@@ -126,9 +126,9 @@ def test_packed_postings_come_back(postings: dict[str, dict[int, int]], level: i
     assert found == {t: {c: min(n, 255) for c, n in postings[t].items()} for t in terms}
 
 
-@given(st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 5_000)), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 280_000), st.integers(0, 20_000)), max_size=60))
 def test_merging_keeps_segments_few_and_whole(drawn: list[tuple[int, int]]) -> None:
-    sizes = [(min(living, 65_536), min(living, 65_536) + dead) for living, dead in drawn]
+    sizes = [(min(living, SEGMENT_CHUNKS), min(living, SEGMENT_CHUNKS) + dead) for living, dead in drawn]
     groups = plan_merges(sizes)
     merged = [position for group in groups for position in group]
     assert len(merged) == len(set(merged))
@@ -137,11 +137,11 @@ def test_merging_keeps_segments_few_and_whole(drawn: list[tuple[int, int]]) -> N
     for group in groups:
         assert group == list(range(group[0], group[-1] + 1))
         total = sum(sizes[position][0] for position in group)
-        assert total <= 65_536
+        assert total <= SEGMENT_CHUNKS
         after.append(total)
     # Merging once more would find little to do: few segments for what they hold.
-    small = [size for size in after if size <= 65_536 // 2]
-    assert len(small) <= 12 + 2 * sum(after) // 65_536
+    small = [size for size in after if size <= SEGMENT_CHUNKS // 2]
+    assert len(small) <= 12 + 2 * sum(after) // SEGMENT_CHUNKS
 
 
 def test_the_folder_of_an_index_is_in_the_cache_and_its_own(
