@@ -82,9 +82,10 @@ def bm25(snapshot: View, terms: Sequence[str]) -> LexicalScores:
         return LexicalScores(chunks, files, coverage, idf)
     for term, held in snapshot.held({term: weighted_forms(term) for term in terms}):
         idf[term] = idf_of(corpus.chunks, held.in_chunks)
-        norm = _length_norm(snapshot.lengths[held.rows], corpus.chunk_terms)
-        chunks[held.rows] += idf[term] * held.counts * (K1 + 1) / (held.counts + norm)
-        coverage[held.rows] += idf[term]
+        rows = held.rows.astype(np.intp)  # as numpy takes them, once for all
+        norm = _length_norm(snapshot.lengths.take(rows), corpus.chunk_terms)
+        chunks[rows] += idf[term] * held.counts * (K1 + 1) / (held.counts + norm)
+        coverage[rows] += idf[term]
         norm = _length_norm(snapshot.file_lengths[held.files], corpus.file_terms)
         saturated = held.file_counts * (K1 + 1) / (held.file_counts + norm)
         files[held.files] += idf_of(corpus.files, held.in_files) * saturated

@@ -92,7 +92,7 @@ class FileTexts(Sequence[str]):
     def __getitem__(self, at: SupportsIndex | slice) -> str | list[str]:
         if isinstance(at, slice):
             return list(self)[at]
-        number = range(len(self))[at]
+        number = int(at) if int(at) >= 0 else len(self) + int(at)
         block = bisect_right(self._ends, number)
         return self._of(block)[number - self._ends[block]]
 

@@ -49,15 +49,16 @@ class Quantised(NamedTuple):
         # since that scales without rounding.
         steps = 2.0 ** floor(log2(0.99 * 2**24 / (127 * dimension**0.5) / norm)) if norm > 0 else 1.0
         whole = np.rint(np.asarray(query, np.float32) * np.float32(steps))
-        codes = self.codes if at is None else self.codes[at]
-        out = np.empty(len(codes), np.float32)
+        out = np.empty(len(self.codes) if at is None else len(at), np.float32)
         rows = max(1, _SCAN_NUMBERS // dimension)
         floats = np.empty(
             (min(rows, len(out)), dimension), np.float32
         )  # one for all parts: new pages cost a sixth
         for start in range(0, len(out), rows):
             part = floats[: min(rows, len(out) - start)]
-            part[...] = codes[start : start + rows]
+            some = slice(start, start + rows)
+            # `take` gathers rows in a third of the time that an index takes.
+            part[...] = self.codes[some] if at is None else self.codes.take(at[some], axis=0)
             np.dot(part, whole, out=out[start : start + rows])
         out *= self.scales if at is None else self.scales[at]
         out /= np.float32(steps)
