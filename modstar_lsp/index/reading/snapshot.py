@@ -153,19 +153,26 @@ class Snapshot(Whole):
         self.file_of: Rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         if len(self.lengths) != self.n or len(self.vector_of) != self.n:
             raise Unsound("the files do not add up")
-        ends = np.cumsum(counts)
-        before = np.concatenate(([0], np.cumsum(files.lengths, dtype=np.int64)))
-        self.file_lengths: Floats = (before[ends] - before[ends - counts]).astype(np.float32)
-        # The ids of a file's chunks follow each other.
-        self.ids: Rows = np.repeat((files.firsts - (ends - counts)).astype(np.int32), counts)
-        self.ids += np.arange(self.n, dtype=np.int32)
-        self._segments = self._load_segments()
+        starts = np.cumsum(counts) - counts
+        filled = counts > 0
+        totals = np.zeros(len(counts), np.int64)
+        totals[filled] = np.add.reduceat(files.lengths, starts[filled], dtype=np.int64)
+        self.file_lengths: Floats = totals.astype(np.float32)
+        # Rows and ids of a file's chunks follow each other.
+        self._id_less_row = files.firsts - starts
+        self._segments = self._load_segments(counts)
 
-    def _load_segments(self) -> list[_Segment]:
-        first = int(self.ids.min(initial=0))
+    def _load_segments(self, counts: NDArray[np.int64]) -> list[_Segment]:
+        """counts: the chunks of each file."""
+        rows_after = np.arange(1, self.n + 1, dtype=np.int32)
+        ids = np.repeat(self._id_less_row.astype(np.int32), counts)
+        ids += rows_after
+        ids -= 1
+        first = int(ids.min(initial=0))
+        ids -= first
         # By id; those of dead chunks, 0 here, take no memory, since the system gives pages only when written.
-        row_after = np.zeros(int(self.ids.max(initial=0)) - first + 1, np.int32)
-        row_after[self.ids - first] = np.arange(1, self.n + 1)
+        row_after = np.zeros(int(ids.max(initial=0)) + 1, np.int32)
+        row_after[ids] = rows_after
         segments = []
         for number, blob, directory in read_segments(self._connection):
             at = np.frombuffer(blob, "<i4") - np.int64(first)
@@ -458,7 +465,8 @@ class Snapshot(Whole):
     def chunks(self, rows: Iterable[int]) -> list[StoredChunk]:
         """What is known about each of `rows`, in their order."""
         wanted = [int(row) for row in rows]
-        ids, files = self.ids[wanted].tolist(), self.file_of[wanted].tolist()
+        of_row = self.file_of[wanted]
+        ids, files = (self._id_less_row[of_row] + wanted).tolist(), of_row.tolist()
         details: dict[int, Detail] = {}
         pending = iter(dict.fromkeys(ids))
         with self._reading() as connection:
