@@ -482,8 +482,9 @@ class Snapshot(Whole):
                     details[detail[0]] = detail[1:-1]
             if len(details) < len(set(ids)):
                 raise Unsound("chunks are missing")
+        names = {file: (self.paths[file], self.languages[file]) for file in set(files)}
         return [
-            StoredChunk.of_detail(self.paths[file], self.languages[file], details[identity])
+            StoredChunk.of_detail(*names[file], details[identity])
             for identity, file in zip(ids, files, strict=True)
         ]
 

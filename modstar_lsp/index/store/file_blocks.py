@@ -21,6 +21,8 @@ from modstar_lsp.index.store.database import Unsound, check_of
 # A saved file rewrites a block, some 10 kB of 128 files with nine chunks each. Of twice as many a question
 # reads no faster.
 _FILES_A_BLOCK = 128
+# Of fewer files all names are read at once, in less than a millisecond: a list gives them sooner then.
+_FEW_FILES = 10_000
 # How many files, chunks, bytes of names of languages, bytes of paths.
 _HEAD = Struct("<4I")
 
@@ -112,8 +114,8 @@ class FileColumns(NamedTuple):
     lengths, vectors: of each chunk, as in `FileRow`.
     """
 
-    paths: FileTexts
-    languages: FileTexts
+    paths: Sequence[str]
+    languages: Sequence[str]
     firsts: NDArray[np.int64]
     counts: NDArray[np.int64]
     lengths: NDArray[np.uint16]
@@ -135,9 +137,11 @@ def read_files(connection: sqlite3.Connection, total: int) -> FileColumns:
             column += part
     if sum(block.files for block in blocks) != total:
         raise Unsound("the files are not as they were written")
+    paths, languages = FileTexts(blocks, _Block.all_paths), FileTexts(blocks, _Block.all_languages)
+    are_few = total < _FEW_FILES
     return FileColumns(
-        FileTexts(blocks, _Block.all_paths),
-        FileTexts(blocks, _Block.all_languages),
+        list(paths) if are_few else paths,
+        list(languages) if are_few else languages,
         np.frombuffer(columns[0], "<i8"),
         np.frombuffer(columns[1], "<u4").astype(np.int64),
         np.frombuffer(columns[2], "<u2"),
