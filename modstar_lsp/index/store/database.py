@@ -46,7 +46,7 @@ LISTINGS = "listings.bin"
 _BUSY = 10.0
 # Bytes of a page. The vectors of 1.4 million chunks are read and compared in 165 ms from pages of 4,096, in
 # 148 from these, in 133 from those of 16,384; a saved file writes 125 kB, 208 or 404.
-_PAGE = 8_192
+_PAGE_BYTES = 8_192
 # kB of page cache for a connection: the upper levels of every tree; blobs are read once.
 _CACHE = 4_000
 # Seconds that opening waits for another process that is just making or rebuilding the same index.
@@ -244,7 +244,7 @@ class Database:
                 # Nothing is lost with an index just made: a crash of the machine leaves a damaged
                 # one, which is made again. So the disk is not waited for, a dozen times 0.2 to 5 ms.
                 connection.execute("PRAGMA synchronous = OFF")
-                connection.execute(f"PRAGMA page_size = {_PAGE}")
+                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN EXCLUSIVE")
