@@ -245,7 +245,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--row", action="append", metavar="NAME", help="only this row; may be repeated")
     one.add_argument("--steps", type=int, default=0, help="of every run (default: the configuration's)")
-    one.add_argument("--eval", type=Path, required=True, help="folder of the flat sets")
+    one.add_argument(
+        "--seeds", type=int, nargs="+", help="every run with each of them (default: the configuration's)"
+    )
+    one.add_argument("--eval", type=Path, help="folder of the flat sets")
+    one.add_argument(
+        "--held-out",
+        type=int,
+        default=0,
+        metavar="N",
+        help="score on so many pairs of repositories held out, too",
+    )
     one.add_argument("--sample", type=int, default=100, help="queries a set, 0 for all (default %(default)s)")
     one.add_argument(
         "--documents", type=int, default=1000, help="they are asked among, 0 for all (default %(default)s)"

@@ -487,13 +487,14 @@ def run_ablate(chosen: argparse.Namespace) -> int:
     from train.ablate import ablate
 
     config = read_config(Path(chosen.config)).changed(fit={"steps": chosen.steps} if chosen.steps else {})
-    train, _, data = corpus(chosen, chosen.out / "data")
+    train, held_out, data = corpus(chosen, chosen.out / "data")
     windows = window_store(chosen.windows, chosen.out / "data")[0] if chosen.windows else None
     hard = read_hard_negatives(chosen.hard, train) if chosen.hard else None
-    found = ablate(config, train, hard, windows, chosen)
+    found = ablate(config, train, held_out, hard, windows, chosen)
     print(*found.tables, sep="\n\n")
     if chosen.record:
+        typed = command(chosen)
         write_record(
-            chosen.record, found.config, data, [], found.result, command(chosen), found.remarks, found.tables
+            chosen.record, found.config, data, found.curve, found.result, typed, found.remarks, found.tables
         )
     return 0 if found.finished else STOPPED

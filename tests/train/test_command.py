@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoModel
 
+from bench import ablation_picture
 from train.__main__ import main
+from train.record import write_record
 
 WORDS = ["open", "close", "sort", "find", "sum", "list", "file", "user", "date", "page", "tree", "node"]
 
@@ -98,6 +100,38 @@ def test_the_ablation_runs_each_row_once(tmp_path: Path, capsys: pytest.CaptureF
     assert "without" not in capsys.readouterr().out.partition("| nDCG@10 |")[2]
     assert main([*told, "--row", "without sleep"]) == 2
     assert "no row 'without sleep'" in capsys.readouterr().err
+
+
+def test_an_ablation_with_several_seeds_is_told_and_drawn_with_intervals_over_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, _, config = lay_out(tmp_path)
+    tokenizer, out = str(tmp_path / "tokenizer"), tmp_path / "ablation"
+    assert main(["tokenizer", "--data", str(corpus), "--size", "300", "--out", tokenizer]) == 0
+    told = ["ablate", str(config), "--data", str(corpus), "--tokenizer", tokenizer, "--out", str(out)]
+    told += ["--row", "everything", "--row", "exit 1 alone"]
+    assert main(told) == 2
+    assert "--held-out" in capsys.readouterr().err
+    told += ["--held-out", "5", "--seeds", "3", "4", "--record", "seeds"]
+    written: list[Path] = []
+    monkeypatch.setattr(
+        "train.stages.write_record",
+        lambda *given: written.append(write_record(*given, root=tmp_path)),
+    )
+    assert main(told) == 0
+    assert "| MRR@10 | exit 0 | exit 1 | exit 2 |" in capsys.readouterr().out
+    assert all((out / f"seed-{seed}" / "exit-1-alone" / "row.json").is_file() for seed in (3, 4))
+    said = (written[0] / "README.md").read_text()
+    assert "each of the seeds [3, 4]" in said and "pairs of repositories that no row was trained on" in said
+    everything = json.loads((written[0] / "result.json").read_text())["everything"]
+    assert len(everything["1"]["of each seed"]["recall@1"]) == 2
+    curve = (written[0] / "curve.csv").read_text()
+    assert "loss_1 everything" in curve and "mean_1 exit 1 alone" in curve
+    picture = tmp_path / "picture.svg"
+    assert ablation_picture.main([str(written[0]), str(picture)]) == 0
+    assert picture.read_text(encoding="utf-8").startswith("<?xml")
+    assert ablation_picture.main([str(out), str(picture)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
