@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modstar_lsp.encoder.bundle import BUNDLE_FORMAT, MANIFEST
+from modstar_lsp.encoder.bundle import BUNDLE_FORMAT, MANIFEST, sha256_of
 
 
 def write_manifest(folder: Path, fields: Mapping[str, Any]) -> None:
     """Write `modstar.json`: the format version, `fields`, and size and digest of every other file there."""
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 from tokenizers import Tokenizer
 
+from evaluation.record import file_digest
 from export.errors import ExportError
 from model.config import EXIT0_FOLDER, ModularStarConfig
 from model.encoder import ModularStarEncoder
@@ -104,8 +104,7 @@ def _load(folder: Path) -> Checkpoint:
             )
     if model.config.vocab_size > model.embed_tokens.num_embeddings:
         raise ExportError(f"{folder}: config.json and {WEIGHTS} differ in vocabulary size")
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return Checkpoint(folder, model.eval().float(), tokenizer_json, digest)
+    return Checkpoint(folder, model.eval().float(), tokenizer_json, file_digest(folder / WEIGHTS))
 
 
 def vocabulary_of(tokenizer: Mapping[str, Any], size: int) -> list[str]:

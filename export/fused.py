@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from export.outliers import SplitMLP
+from export.stored import StoredLinear
 from model.config import ModularStarConfig
 from model.modules import Layer, SelfAttention, padding_bias, rotary_table, rotate
 
@@ -24,8 +25,14 @@ class FusedLayers(nn.Module):
         self.layers = nn.ModuleList(layers)
         gelu = GELUS[config.activation].apply
         self.mlps = nn.ModuleList(
-            SplitMLP(layer.mlp, apart, gelu)
-            for layer, apart in zip(cast(Iterable[Layer], self.layers), loud, strict=False)
+            SplitMLP(layer.mlp, apart, gelu, f"{number}.mlp")
+            for number, (layer, apart) in enumerate(zip(self.blocks(), loud, strict=False))
+        )
+        self.qkv = nn.ModuleList(
+            _together(layer.self_attn, f"{number}.qkv") for number, layer in enumerate(self.blocks())
+        )
+        self.o_proj = nn.ModuleList(
+            _stored(layer.self_attn.o_proj, f"{number}.o_proj") for number, layer in enumerate(self.blocks())
         )
         self.rotary = None
         rotary = rotary_table(config, max_tokens, torch.device("cpu"))
@@ -35,23 +42,21 @@ class FusedLayers(nn.Module):
     def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         n, length, _ = states.shape
         bias = padding_bias(attention_mask, states.dtype).expand(n, 1, length, length)
-        for layer, mlp in self.parts():
-            attended = self.attention(layer.self_attn, layer.input_layernorm(states), bias)
+        for number, (layer, mlp) in enumerate(zip(self.blocks(), self.mlps, strict=True)):
+            attended = self.attention(number, layer.self_attn, layer.input_layernorm(states), bias)
             states = layer.attention_layernorm(states + attended)
             changed = mlp(layer.post_attention_layernorm(states))
             states = layer.output_layernorm(states + changed)
         return states
 
-    def parts(self) -> Iterator[tuple[Layer, SplitMLP]]:
-        """Each layer, and its MLP, which stands for the one in it."""
-        yield from zip(cast(Iterable[Layer], self.layers), cast(Iterable[SplitMLP], self.mlps), strict=True)
+    def blocks(self) -> Iterable[Layer]:
+        """The layers, of which the norms are used; what they multiply by is stored."""
+        return cast(Iterable[Layer], self.layers)
 
-    def attention(self, layer: SelfAttention, states: Tensor, bias: Tensor) -> Tensor:
+    def attention(self, number: int, layer: SelfAttention, states: Tensor, bias: Tensor) -> Tensor:
         n, length, _ = states.shape
         wide, narrow = layer.heads * layer.width, layer.groups * layer.width
-        weight = torch.cat((layer.q_proj.weight, layer.k_proj.weight, layer.v_proj.weight))
-        offset = torch.cat((layer.q_proj.bias, layer.k_proj.bias, layer.v_proj.bias))
-        q, k, v = F.linear(states, weight, offset).split((wide, narrow, narrow), dim=-1)
+        q, k, v = self.qkv[number](states).split((wide, narrow, narrow), dim=-1)
         if self.rotary is not None:
             q = FusedRotary.apply(q, *self.rotary, layer.heads)
             k = FusedRotary.apply(k, *self.rotary, layer.groups)
@@ -61,7 +66,19 @@ class FusedLayers(nn.Module):
                 part.view(n, length, layer.groups, 1, layer.width).expand(shape).reshape(n, length, wide)
                 for part in (k, v)
             )
-        return layer.o_proj(FusedAttention.apply(q, k, v, bias, layer.heads))
+        attended: Tensor = self.o_proj[number](FusedAttention.apply(q, k, v, bias, layer.heads))
+        return attended
+
+
+def _stored(product: nn.Linear, name: str) -> StoredLinear:
+    return StoredLinear(name, lambda: product.weight, product.in_features, product.bias)
+
+
+def _together(layer: SelfAttention, name: str) -> StoredLinear:
+    """Queries, keys and values by one product."""
+    parts = (layer.q_proj, layer.k_proj, layer.v_proj)
+    bias = torch.cat([part.bias for part in parts])
+    return StoredLinear(name, lambda: torch.cat([part.weight for part in parts]), parts[0].in_features, bias)
 
 
 def _heads_first(states: Tensor, heads: int) -> Tensor:

@@ -1,8 +1,10 @@
 """Deeper exits as ONNX: a truncated graph each through Optimum, int8, one file of weights for all.
 
-truncated torch module -> loud neurons apart -> biases for int8 -> fused fp32 graph
+truncated torch module -> loud neurons apart -> biases for int8 -> fused fp32 graph that names its weights
     -> int8 matrices and embedding rows -> optimised -> weights outside
     -> fp16, the deepest exit alone, for GPUs -> weights outside
+
+Weights are converted one at a time: beside the checkpoint's model little memory is needed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from export.fused import FusedLayers
 from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig, export_models
 from export.outliers import loud_neurons
 from export.quantise import optimised, quantised, to_fp16
+from export.stored import Weightless, weightless
 from export.weights import SharedWeights
 from model.config import ModularStarConfig
 from model.encoder import ModularStarEncoder, TruncatedEncoder, input_states
@@ -34,16 +37,16 @@ TRACE_SHAPES = {"batch_size": 2, "sequence_length": 17}
 
 
 class Traced(NamedTuple):
-    """Graphs in fp32, their weights outside: one an exit, its biases for int8, and the deepest as it is."""
+    """Graphs with weights outside: one an exit in int8, and the deepest in fp16."""
 
     exits: dict[int, Path]
-    full: Path | None
+    half: Path | None
 
 
 def trace(
     checkpoint: Checkpoint, depths: list[int], max_tokens: int, fp16: bool, texts: Sequence[str], folder: Path
 ) -> Traced:
-    """Write the graphs of `depths` to `folder`, the last step that needs the checkpoint.
+    """Write the graphs of `depths` with their weights to `folder`, the last step that needs the checkpoint.
 
     texts: code and prose like that to be encoded, in which the loud neurons are found.
     """
@@ -53,9 +56,12 @@ def trace(
     for_int8.mkdir()
     for_fp16.mkdir()
     with corrected_biases(checkpoint.model, tokens, loud):
-        exits = export_fp32(checkpoint.model, depths, max_tokens, loud, for_int8)
-    full = export_fp32(checkpoint.model, depths[-1:], max_tokens, loud, for_fp16) if fp16 else {}
-    return Traced(exits, full.get(depths[-1]))
+        exits = {
+            depth: quantised(export_fp32(checkpoint.model, depth, max_tokens, loud, for_int8))
+            for depth in depths
+        }
+    half = to_fp16(export_fp32(checkpoint.model, depths[-1], max_tokens, loud, for_fp16)) if fp16 else None
+    return Traced(exits, half)
 
 
 def write_graphs(
@@ -66,7 +72,7 @@ def write_graphs(
     with SharedWeights(folder / WEIGHTS) as weights:
         for depth, graph in traced.exits.items():
             file = f"exit-{depth}.onnx"
-            weights.pack(optimised(quantised(graph)), folder / file)
+            weights.pack(optimised(graph), folder / file)
             exits.append(
                 {
                     "depth": depth,
@@ -78,30 +84,35 @@ def write_graphs(
                     "query_ground": config.query_ground,
                 }
             )
-    if traced.full is None:
+    if traced.half is None:
         return exits, None
-    file = f"{traced.full.stem}-fp16.onnx"
+    file = f"exit-{exits[-1]['depth']}-fp16.onnx"
     with SharedWeights(folder / WEIGHTS_FP16) as weights:
-        weights.pack(to_fp16(traced.full), folder / file)
+        weights.pack(traced.half, folder / file)
     return exits, {**exits[-1], "precision": "fp16", "file": file, "data": WEIGHTS_FP16}
 
 
 def export_fp32(
-    model: ModularStarEncoder, depths: list[int], max_tokens: int, loud: list[Tensor], folder: Path
-) -> dict[int, Path]:
-    """One fp32 graph a depth, its attention in onnxruntime's fused operators."""
-    modules = {depth: FusedExit(model.truncated(depth), max_tokens, loud).eval() for depth in depths}
-    files = [f"exit-{depth}.onnx" for depth in depths]
+    model: ModularStarEncoder, depth: int, max_tokens: int, loud: list[Tensor], folder: Path
+) -> Weightless:
+    """The fp32 graph of an exit, its attention in onnxruntime's fused operators."""
+    module = FusedExit(model.truncated(depth), max_tokens, loud).eval()
+    return export_graph(module, ExitOnnxConfig(model.config), folder / f"exit-{depth}.onnx")
+
+
+def export_graph(module: nn.Module, config: OnnxConfig, file: Path) -> Weightless:
+    """The graph of a module, written to `file` by Optimum. config: what it must know of the module."""
     # Optimum's higher-level calls refuse model classes from outside transformers.
     export_models(
-        {f"exit-{depth}": (module, ExitOnnxConfig(model.config)) for depth, module in modules.items()},
-        output_dir=folder,
+        {file.stem: (module, config)},
+        output_dir=file.parent,
         opset=OPSET,
-        output_names=files,
+        output_names=[file.name],
         input_shapes=TRACE_SHAPES,
         device="cpu",
+        disable_dynamic_axes_fix=True,  # it would run the graph, which has no weights yet
     )
-    return {depth: folder / file for depth, file in zip(depths, files, strict=True)}
+    return weightless(file, module)
 
 
 class RaggedInputs(DummyTextInputGenerator):

@@ -25,15 +25,11 @@ for _module, _names in _GONE_WITH_TRANSFORMERS_5.items():
             setattr(_found, _name, object)
 
 from optimum.exporters.onnx import OnnxConfig, export_models  # noqa: E402
-from optimum.onnxruntime import ORTQuantizer  # noqa: E402
-from optimum.onnxruntime.configuration import AutoQuantizationConfig  # noqa: E402
 from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig  # noqa: E402
 
 __all__ = [
-    "AutoQuantizationConfig",
     "DummyTextInputGenerator",
     "NormalizedTextConfig",
-    "ORTQuantizer",
     "OnnxConfig",
     "export_models",
 ]

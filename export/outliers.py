@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from export.stored import StoredLinear
 from model.modules import MLP, Layer
 
 # Kept apart in each layer. all-MiniLM-L6-v2 has one or two; the next are not far from the crowd.
@@ -82,13 +83,17 @@ def quiet_neurons(count: int, loud: Tensor) -> Tensor:
 
 
 class SplitMLP(nn.Module):
-    """An `MLP` as the sum of two, its loud neurons and all others."""
+    """An `MLP` as the sum of two, its loud neurons and all others, whose weights are stored (as `name`)."""
 
-    def __init__(self, mlp: MLP, loud: Tensor, activation: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, mlp: MLP, loud: Tensor, activation: Callable[[Tensor], Tensor], name: str) -> None:
         super().__init__()
-        self.c_fc, self.c_proj = _part(mlp, quiet_neurons(mlp.c_fc.out_features, loud))
+        first, last = mlp.c_fc, mlp.c_proj
+        quiet = quiet_neurons(first.out_features, loud)
+        self.c_fc = StoredLinear(
+            f"{name}.c_fc", lambda: first.weight[quiet], first.in_features, first.bias[quiet]
+        )
+        self.c_proj = StoredLinear(f"{name}.c_proj", lambda: last.weight[:, quiet], len(quiet), last.bias)
         self.loud_fc, self.loud_proj = _part(mlp, loud)
-        self.loud_proj.register_parameter("bias", None)  # it is in the other
         self.activation = activation
 
     def forward(self, states: Tensor) -> Tensor:
@@ -98,9 +103,10 @@ class SplitMLP(nn.Module):
 
 
 def _part(mlp: MLP, neurons: Tensor) -> tuple[nn.Linear, nn.Linear]:
+    """The products into and out of some neurons, the latter without a bias."""
     first, last = mlp.c_fc, mlp.c_proj
     inward = nn.Linear(first.in_features, len(neurons))
-    outward = nn.Linear(len(neurons), last.out_features)
+    outward = nn.Linear(len(neurons), last.out_features, bias=False)
     inward.weight, inward.bias = (nn.Parameter(part.detach()[neurons]) for part in (first.weight, first.bias))
-    outward.weight, outward.bias = nn.Parameter(last.weight.detach()[:, neurons]), last.bias
+    outward.weight = nn.Parameter(last.weight.detach()[:, neurons])
     return inward, outward

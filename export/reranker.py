@@ -21,8 +21,8 @@ from bundle.manifest import add_files
 from export.bias import corrected_biases
 from export.errors import ExportError
 from export.fused import FusedLayers
-from export.graphs import OPSET, TRACE_SHAPES
-from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig, export_models
+from export.graphs import OPSET, export_graph
+from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig
 from export.outliers import loud_neurons
 from export.quantise import optimised, quantised
 from export.validate import read_texts
@@ -109,20 +109,14 @@ def _write_segments(
     """The graphs of all segments and their weights, below `folder`; their names, shallowest first."""
     loud = loud_neurons(model, tokens)
     names = [f"reranker-{depth}.onnx" for depth in depths]
-    scratch = folder.parent
+    scratch, graphs = folder.parent, []
     with corrected_biases(model, tokens, loud):
         for name, segment in zip(names, _segments(model, depths, longest, loud), strict=True):
-            export_models(
-                {name: (segment.eval(), SegmentOnnxConfig(model.config, first=segment.first))},
-                output_dir=scratch,
-                opset=OPSET,
-                output_names=[name],
-                input_shapes=TRACE_SHAPES,
-                device="cpu",
-            )
+            config = SegmentOnnxConfig(model.config, first=segment.first)
+            graphs.append(quantised(export_graph(segment.eval(), config, scratch / name)))
     with SharedWeights(folder / WEIGHTS) as weights:
-        for name in names:
-            weights.pack(optimised(quantised(scratch / name)), folder / name)
+        for name, graph in zip(names, graphs, strict=True):
+            weights.pack(optimised(graph), folder / name)
     return names
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import onnx
-from onnx import ModelProto, TensorProto, numpy_helper
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 # Smaller tensors stay in the graph: an entry of the table costs as much.
 LEAST_BYTES = 1024
@@ -35,13 +37,25 @@ class SharedWeights:
 
     def pack(self, graph: Path, target: Path) -> None:
         """Write `graph` to `target` with its weights in the shared file, each distinct tensor once."""
-        model = onnx.load(graph)
+        model = onnx.load(graph, load_external_data=False)
         for tensor in model.graph.initializer:
-            content = numpy_helper.to_array(tensor).tobytes()
-            if len(content) >= LEAST_BYTES:
-                self._point(tensor, *self._place(content))
+            self.keep(tensor, numpy_helper.to_array(tensor, str(graph.parent)))
         self._tidy(model)
         target.write_bytes(model.SerializeToString())
+
+    def keep(self, tensor: TensorProto, values: NDArray[Any]) -> None:
+        """Have `tensor` be `values`: in the file, but for small ones."""
+        content = values.tobytes()
+        if len(content) < LEAST_BYTES:
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            return
+        place, length = self._place(content)
+        kept = TensorProto(name=tensor.name, dims=values.shape)
+        kept.data_type = helper.np_dtype_to_tensor_dtype(values.dtype)
+        kept.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", self._path.name), ("offset", place), ("length", length)):
+            kept.external_data.add(key=key, value=str(value))
+        tensor.CopyFrom(kept)
 
     def _place(self, content: bytes) -> tuple[int, int]:
         digest = hashlib.sha256(content).hexdigest()
@@ -51,13 +65,6 @@ class SharedWeights:
             self._places[digest] = (self._stream.tell(), len(content))
             self._stream.write(content)
         return self._places[digest]
-
-    def _point(self, tensor: TensorProto, offset: int, length: int) -> None:
-        kept = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-        kept.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", self._path.name), ("offset", offset), ("length", length)):
-            kept.external_data.add(key=key, value=str(value))
-        tensor.CopyFrom(kept)
 
     def _tidy(self, model: ModelProto) -> None:
         """Drop what only tracing needed: notes, and source positions with paths of the exporting machine."""

@@ -161,7 +161,7 @@ class Bundle(NamedTuple):
         path = self.folder / name
         if name not in self.checked:
             try:
-                digest = _sha256(path)
+                digest = sha256_of(path)
             except OSError as error:
                 raise _unreadable(self.folder, name, error) from None
             if digest != self.files[name].sha256:
@@ -365,7 +365,8 @@ def _vector_digest(
     return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         if not path.stat().st_size:
             return sha256().hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from export.bias import corrected_biases
 from export.fused import FusedLayers
 from export.outliers import loud_neurons
 from export.quantise import quantised, rounded
+from export.stored import StoredLinear, Weightless
 from model.reranker import Reranker
 from tests.export.tiny_checkpoint import reranker_config
 
@@ -37,11 +39,11 @@ def _rounded_states(fused: FusedLayers, given: Tensor) -> Tensor:
     """What `fused` makes of states once its weights are those of int8."""
     again = copy.deepcopy(fused)
     with torch.inference_mode():
-        for layer, mlp in again.parts():
-            attention = layer.self_attn
-            products = (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj)
-            for product in (*products, mlp.c_fc, mlp.c_proj):
-                product.weight.data = rounded(product.weight)
+        for product in again.modules():
+            if isinstance(product, StoredLinear):
+                stored = product.stored
+                weight = rounded(stored.make())
+                product.stored = replace(stored, make=lambda weight=weight: weight)
         states: Tensor = again(given, torch.ones(given.shape[:2]))
         return states
 
@@ -76,7 +78,8 @@ def test_a_rounded_matrix_is_what_the_quantiser_leaves(tmp_path: Path) -> None:
     )
     file = tmp_path / "product.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
-    stored = {one.name: numpy_helper.to_array(one) for one in onnx.load(quantised(file)).graph.initializer}
+    made = onnx.load(quantised(Weightless(file, {})))
+    stored = {one.name: numpy_helper.to_array(one) for one in made.graph.initializer}
     zero = stored["weight_zero_point"].astype(np.float32)
     left = (stored["weight_quantized"].astype(np.float32) - zero) * stored["weight_scale"]
     assert np.allclose(left.T, rounded(weight).numpy(), atol=1e-5)
