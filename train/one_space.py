@@ -33,7 +33,8 @@ from train.evaluate import CUT
 from train.pretrained import PretrainedError
 from train.word_table import WordTable, fit_word_table
 
-# Read of a text, its instruction included; texts looked at of each kind, some minutes a billion parameters.
+# Read of a text, its instruction included; texts looked at of each kind, of which one takes an encoder of a
+# billion parameters some 4 s of a processor.
 LONGEST = 160
 MOST_TEXTS = 2000
 # Every so-manieth text is kept apart to measure by.
