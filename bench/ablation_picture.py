@@ -103,9 +103,10 @@ def draw(lines: Mapping[str, Sequence[Point]], title: str, out: Path) -> None:
         theirs.annotate(f"exit {depth}", at, (0, 7), textcoords="offset points", ha="center", fontsize=8)
     theirs.set_title("published: 36 layers x 1024", fontsize=9)
     theirs.set_ylabel("MRR on CodeSearchNet, by its card", fontsize=9)
-    theirs.margins(0.12)
+    theirs.margins(y=0.12)
     for axis in (ours, theirs):
         axis.set_xlabel("work a token, of the deepest exit's", fontsize=9)
+        axis.set_xlim(0, 1.08)
         axis.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         axis.grid(alpha=0.3)
     figure.tight_layout()

@@ -153,7 +153,12 @@ def ablate(
     done = [row for row in rows if len(found[row.name]) == len(folders)]
     exits = list(config.model["exit_layers"])
     tables = [_table(done, found, exits, metric) for metric in METRICS]
-    told = {"model": config.model, "fit": asdict(config.fit), "rows": {row.name: row.changes for row in rows}}
+    told = {
+        "model": config.model,
+        "fit": asdict(config.fit),
+        "seeds": list(folders),
+        "rows": {row.name: row.changes for row in rows},
+    }
     remarks = _remarks(config, chosen, sets, windows is not None)
     curve = _curve(done, list(folders.values())) if chosen.seeds else []
     if trained:
