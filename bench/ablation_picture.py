@@ -89,6 +89,7 @@ def draw(lines: Mapping[str, Sequence[Point]], title: str, out: Path) -> None:
             ends = [[one.mean - one.low for one in scores], [one.high - one.mean for one in scores]]
             ours.errorbar(shares, means, ends, marker="o", capsize=3, linewidth=1.4, color=colour, label=told)
     ours.set_title(title, fontsize=9)
+    ours.margins(y=0.3)  # room for the legend above
     ours.set_ylabel(f"{METRIC} on held-out pairs, 95 % over seeds", fontsize=9)
     ours.legend(fontsize=8)
     shares_published = shares_of(read_config(Path(PUBLISHED)).model_config())
