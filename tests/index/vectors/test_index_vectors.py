@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_fakes import FakeBundle, FakeEncoder, Tree
 
-from modstar_lsp.index.store.database import OLDER_FILES
+from modstar_lsp.index.store.database import CHECKED_FORMATS, OLDER_FILES, database_name, write_meta
 from modstar_lsp.index.vectors.quantised import quantise
 
 
@@ -139,6 +140,21 @@ def test_what_an_earlier_version_deepened_is_taken_over(sources: Tree) -> None:
         assert earlier.exists()
         index.clear()
     assert not earlier.exists()
+
+
+def test_what_a_version_with_checks_deepened_is_taken_over(sources: Tree) -> None:
+    with sources.open() as index:
+        sources.refresh(index)
+        index.deepen(sources.encoder, 4)
+    earlier = sources.folder / database_name(sources.bundle.digest, CHECKED_FORMATS[-1])
+    sources.file.rename(earlier)
+    with closing(sqlite3.connect(earlier)) as connection, connection:
+        write_meta(connection, {"format": CHECKED_FORMATS[-1]})
+    encoded = sources.encoder.encoded
+    with sources.open() as index:
+        sources.refresh(index, borrow_from=[sources.folder])
+        assert sources.encoder.encoded == encoded
+        assert set(index.status().depths) == {4}
 
 
 def test_an_index_of_another_model_gives_no_vectors(sources: Tree) -> None:
