@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.tracing import EXPORTERS
 from modstar_lsp.errors import ModstarError
 
 
@@ -46,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
     add("--validate", type=Path, metavar="FILE", help=texts)
     gate = "how near each exit must come to torch: strict, or foreign, for an encoder as others published it"
     add("--fidelity", choices=("strict", "foreign"), default="strict", help=gate + " (default: strict)")
+    add(
+        "--exporter",
+        choices=EXPORTERS,
+        default="torchscript",
+        help="torch's way of tracing (default: %(default)s)",
+    )
     add("--force", action="store_true", help="replace an existing bundle")
     add("--check", type=Path, metavar="BUNDLE", help="only verify this bundle")
     return parser
@@ -78,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     indexed=options.indexed,
                     texts=options.validate,
                     fidelity=options.fidelity,
+                    exporter=options.exporter,
                     force=options.force,
                 ),
             )

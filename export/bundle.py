@@ -17,6 +17,7 @@ from bundle.manifest import update_manifest, write_manifest
 from bundle.static import NO_PIECE, write_no_static, write_static
 from export.checkpoint import TOKENIZER, Checkpoint, load_checkpoint, vocabulary_of
 from export.errors import ExportError
+from export.tracing import Exporter, tracing_by
 from export.validate import Encode, Rows, fidelity, read_texts, torch_encoder
 from modstar_lsp import __version__
 from modstar_lsp.encoder import Encoder, Exit, open_bundle
@@ -40,6 +41,7 @@ class Options:
     indexed: int | None = None  # values of a row that an index keeps; None: all
     texts: Path | None = None
     fidelity: str = "strict"  # one of export.validate.GATES
+    exporter: Exporter = "torchscript"
     force: bool = False
 
 
@@ -66,7 +68,8 @@ def export_bundle(
         if deeper:
             from export.graphs import trace, write_graphs
 
-            traced = trace(checkpoint, deeper, max_tokens, options.fp16, texts, Path(scratch.name))
+            with tracing_by(options.exporter):
+                traced = trace(checkpoint, deeper, max_tokens, options.fp16, texts, Path(scratch.name))
         expected = {
             depth: Rows.of(torch_encoder(checkpoint, depth, max_tokens), texts, queries)
             for depth in depths

@@ -1,8 +1,12 @@
-"""Layers told in operators that onnxruntime has kernels for; same weights, same states."""
+"""Layers told in operators that onnxruntime has kernels for; same weights, same states.
+
+Each operator is told twice, once for each of torch's exporters: by `symbolic` where TorchScript traces, in
+the graph itself where `torch.export` does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -23,7 +27,7 @@ class FusedLayers(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
-        gelu = GELUS[config.activation].apply
+        gelu = GELUS[config.activation]
         self.mlps = nn.ModuleList(
             SplitMLP(layer.mlp, apart, gelu, f"{number}.mlp")
             for number, (layer, apart) in enumerate(zip(self.blocks(), loud, strict=False))
@@ -34,10 +38,11 @@ class FusedLayers(nn.Module):
         self.o_proj = nn.ModuleList(
             _stored(layer.self_attn.o_proj, f"{number}.o_proj") for number, layer in enumerate(self.blocks())
         )
-        self.rotary = None
+        self.rotary: tuple[Tensor, Tensor] | None = None
         rotary = rotary_table(config, max_tokens, torch.device("cpu"))
         if rotary is not None:
-            self.rotary = [table[:, : table.shape[1] // 2].contiguous() for table in rotary]
+            cos, sin = (table[:, : table.shape[1] // 2].contiguous() for table in rotary)
+            self.rotary = cos, sin
 
     def forward(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         n, length, _ = states.shape
@@ -58,15 +63,15 @@ class FusedLayers(nn.Module):
         wide, narrow = layer.heads * layer.width, layer.groups * layer.width
         q, k, v = self.qkv[number](states).split((wide, narrow, narrow), dim=-1)
         if self.rotary is not None:
-            q = FusedRotary.apply(q, *self.rotary, layer.heads)
-            k = FusedRotary.apply(k, *self.rotary, layer.groups)
+            q = fused_rotary(q, *self.rotary, layer.heads)
+            k = fused_rotary(k, *self.rotary, layer.groups)
         if layer.groups != layer.heads:  # the fused operator wants a key for each query head
             shape = (n, length, layer.groups, layer.heads // layer.groups, layer.width)
             k, v = (
                 part.view(n, length, layer.groups, 1, layer.width).expand(shape).reshape(n, length, wide)
                 for part in (k, v)
             )
-        attended: Tensor = self.o_proj[number](FusedAttention.apply(q, k, v, bias, layer.heads))
+        attended: Tensor = self.o_proj[number](fused_attention(q, k, v, bias, layer.heads))
         return attended
 
 
@@ -81,13 +86,57 @@ def _together(layer: SelfAttention, name: str) -> StoredLinear:
     return StoredLinear(name, lambda: torch.cat([part.weight for part in parts]), parts[0].in_features, bias)
 
 
+def _operator(name: str, like: Tensor, inputs: Sequence[Tensor | None], **attributes: int) -> Tensor:
+    """A node com.microsoft::`name` in a graph of `torch.export`, whose output is of the shape of `like`."""
+    symbolic = torch.onnx.ops.symbolic
+    operator = f"com.microsoft::{name}"
+    return symbolic(operator, inputs, {**attributes}, dtype=like.dtype, shape=like.shape, version=1)
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, heads: int) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v on [n, length, heads * width]: com.microsoft::MultiHeadAttention."""
+    if torch.compiler.is_exporting():
+        return _operator("MultiHeadAttention", q, (q, k, v, None, None, bias), num_heads=heads)
+    mixed: Tensor = FusedAttention.apply(q, k, v, bias, heads)
+    return mixed
+
+
+def fused_rotary(states: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
+    """Rotary positions over [n, length, heads * width]: com.microsoft::RotaryEmbedding."""
+    if torch.compiler.is_exporting():
+        first = torch.zeros(1, dtype=torch.int64)
+        attributes = {"interleaved": 0, "num_heads": heads, "rotary_embedding_dim": 0}
+        return _operator("RotaryEmbedding", states, (states, first, cos, sin), **attributes)
+    turned: Tensor = FusedRotary.apply(states, cos, sin, heads)
+    return turned
+
+
+def fused_gelu(states: Tensor) -> Tensor:
+    """GELU by erf: com.microsoft::Gelu."""
+    if torch.compiler.is_exporting():
+        return _operator("Gelu", states, (states,))
+    activated: Tensor = FusedGelu.apply(states)
+    return activated
+
+
+def fused_gelu_tanh(states: Tensor) -> Tensor:
+    """GELU by tanh: com.microsoft::FastGelu. (onnxruntime's optimiser would fuse it into the erf form.)"""
+    if torch.compiler.is_exporting():
+        return _operator("FastGelu", states, (states,))
+    activated: Tensor = FusedGeluTanh.apply(states)
+    return activated
+
+
+GELUS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": fused_gelu, "gelu_tanh": fused_gelu_tanh}
+
+
 def _heads_first(states: Tensor, heads: int) -> Tensor:
     n, length, width = states.shape
     return states.view(n, length, heads, width // heads).transpose(1, 2)
 
 
 class FusedAttention(torch.autograd.Function):
-    """softmax(q k^T / sqrt(d) + bias) v on [n, length, heads * width]: com.microsoft::MultiHeadAttention."""
+    """`fused_attention` for TorchScript."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, heads: int) -> Tensor:
@@ -106,7 +155,7 @@ class FusedAttention(torch.autograd.Function):
 
 
 class FusedRotary(torch.autograd.Function):
-    """Rotary positions over [n, length, heads * width]: com.microsoft::RotaryEmbedding."""
+    """`fused_rotary` for TorchScript."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
@@ -126,7 +175,7 @@ class FusedRotary(torch.autograd.Function):
 
 
 class FusedGelu(torch.autograd.Function):
-    """GELU by erf: com.microsoft::Gelu."""
+    """`fused_gelu` for TorchScript."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor) -> Tensor:
@@ -138,7 +187,7 @@ class FusedGelu(torch.autograd.Function):
 
 
 class FusedGeluTanh(torch.autograd.Function):
-    """GELU by tanh: com.microsoft::FastGelu. (onnxruntime's optimiser would fuse it into the erf form.)"""
+    """`fused_gelu_tanh` for TorchScript."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor) -> Tensor:
@@ -147,6 +196,3 @@ class FusedGeluTanh(torch.autograd.Function):
     @staticmethod
     def symbolic(g: Any, states: Any) -> Any:
         return g.op("com.microsoft::FastGelu", states).setType(states.type())
-
-
-GELUS: dict[str, type[torch.autograd.Function]] = {"gelu": FusedGelu, "gelu_tanh": FusedGeluTanh}

@@ -25,6 +25,7 @@ from export.graphs import OPSET, export_graph
 from export.optimum_onnx import DummyTextInputGenerator, NormalizedTextConfig, OnnxConfig
 from export.outliers import loud_neurons
 from export.quantise import optimised, quantised
+from export.tracing import EXPORTERS, Exporter, tracing_by
 from export.validate import read_texts
 from export.weights import SharedWeights
 from model.encoder import CheckpointError
@@ -46,6 +47,7 @@ def export_reranker(
     code_tokens: int,
     provenance: dict[str, Any] | None = None,
     depths: Sequence[int] | None = None,
+    exporter: Exporter = "torchscript",
 ) -> str:
     """Add the reranker of checkpoint `source` to a bundle, in place; one line that says how faithful it is.
 
@@ -71,7 +73,8 @@ def export_reranker(
         )
         tokenizer = open_tokenizer(folder / TOKENIZER)
         tokens = [list(tokenizer.encode(text, code_tokens).ids) for text in texts]
-        files = _write_segments(model, depths, tokens, code_tokens, folder)
+        with tracing_by(exporter):
+            files = _write_segments(model, depths, tokens, code_tokens, folder)
         section = {
             "exits": [
                 {
@@ -241,6 +244,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--code-tokens", type=int, help="tokens that are read of a code (default: as many as in training)"
     )
+    parser.add_argument(
+        "--exporter",
+        choices=EXPORTERS,
+        default="torchscript",
+        help="torch's way of tracing (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")  # torch's exporter deprecates itself, at length
     logging.disable(logging.WARNING)
@@ -254,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.code_tokens or training.get("code_tokens", 176),
                 training,
                 options.exits,
+                options.exporter,
             )
         )
     except (ExportError, ModstarError) as error:
