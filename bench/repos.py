@@ -42,6 +42,8 @@ FILES = 10
 CHUNKS = 50
 # The plain BM25's windows, as the reference figure of the set was made.
 WINDOW = 50
+# Seconds in which everything that is to be is read.
+PLENTY = 600.0
 # The plain rows do not read pictures, archives and the like: they hold a NUL in their first bytes.
 _SNIFF = 8_192
 METRICS = ("nDCG@10", "MRR@10", "Acc@1", "Acc@5", "Acc@10")
@@ -69,6 +71,7 @@ class Row:
     dense: bool = True
     rules: bool = True
     without: str = ""
+    read: bool = False  # the best candidates are, however long that takes
 
 
 def distinct(paths: Sequence[str], limit: int = FILES) -> list[str]:
@@ -189,7 +192,13 @@ class Product:
 
         workspace = self.workspace(repo, row.depth)
         options = Options(
-            k=CHUNKS, min_score=0.0, depth=row.depth, lexical=row.lexical, dense=row.dense, rules=row.rules
+            k=CHUNKS,
+            min_score=0.0,
+            depth=row.depth,
+            lexical=row.lexical,
+            dense=row.dense,
+            rules=row.rules,
+            budget=PLENTY if row.read else 0.0,
         )
 
         def rank(query: str) -> list[str]:
@@ -240,8 +249,8 @@ def without_rule(name: str) -> Iterator[None]:
         WEIGHTS.update(before)
 
 
-def product_rows(exits: Sequence[int]) -> list[Row]:
-    """The rows that eval sets ask for, in the order in which they are read."""
+def product_rows(exits: Sequence[int], read: bool = False) -> list[Row]:
+    """The rows that eval sets ask for, in the order in which they stand. read: with the last stage, too."""
     rows = [
         Row("words alone", dense=False, rules=False),
         Row("ranking without a model", dense=False),
@@ -251,6 +260,7 @@ def product_rows(exits: Sequence[int]) -> list[Row]:
             Row(f"exit {depth} alone", depth, lexical=False, rules=False),
             Row(f"exit {depth} + words", depth, rules=False),
             Row(f"everything, exit {depth}", depth),
+            *([Row(f"everything, exit {depth}, read", depth, read=True)] if read else []),
         ]
     return rows
 
@@ -417,6 +427,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--rows", default="", help="only the product's rows whose name holds one of these, by commas"
     )
+    parser.add_argument("--read", action="store_true", help="also once the best candidates are read")
     parser.add_argument("--ablate", action="store_true", help="also what each ranking rule is worth")
     parser.add_argument("--index-dir", type=Path, help="keep the indexes here (a temporary folder)")
     parser.add_argument("--peer", metavar="PYTHON", help="the Python that has semble: adds its rows")
@@ -482,7 +493,7 @@ def _run(args: argparse.Namespace, argv: Sequence[str], repos: RepoSet, index_di
         try:
             if unseen := product.unseen():
                 record.notes.append(f"{len(unseen)} targets the walk leaves out: {', '.join(unseen[:10])}")
-            for row in product_rows(depths):
+            for row in product_rows(depths, args.read):
                 if not wanted or any(part in row.name for part in wanted):
                     outcomes[row.name] = product.outcome(row)
             shown = f"everything, exit {depths[0]}"

@@ -91,12 +91,12 @@ def test_the_command_scores_the_product_row_by_row(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, kept = tmp_path / "results", tmp_path / "golden"
-    arguments = ["--eval", str(folders[0]), "--trees", str(folders[1]), "--set", "toys", "--ablate"]
+    arguments = ["--eval", str(folders[0]), "--trees", str(folders[1]), "--set", "toys", "--ablate", "--read"]
     arguments += ["--out", str(out), "--golden", str(kept)]
     assert repos.main(arguments) == 0
     (written,) = out.glob("*.json")
     results = json.loads(written.read_text(encoding="utf-8"))["results"]
-    assert [row.name for row in repos.product_rows([0])] == list(results["systems"])[3:]
+    assert [row.name for row in repos.product_rows([0], read=True)] == list(results["systems"])[3:]
     assert results["systems"]["everything, exit 0"]["Acc@10"]["mean"] == 1
     assert "name_match" in results["ablation"]
     assert json.loads((kept / "toys.json").read_text(encoding="utf-8"))["ranks"] == {"toy-0": 1, "toy-1": 1}
