@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 Exporter = Literal["torchscript", "dynamo"]
 EXPORTERS: tuple[Exporter, ...] = get_args(Exporter)
 
-# Weights of more bytes do not fit into a graph: one message of protobuf ends at 2 GiB.
-_MOST_INSIDE = 1 << 30
-
 
 @contextmanager
 def tracing_by(exporter: Exporter) -> Iterator[None]:
@@ -52,7 +49,7 @@ def tracing_by(exporter: Exporter) -> Iterator[None]:
             dynamic_shapes={name: dict(dynamic_axes[name]) for name in inputs},
             opset_version=opset_version,
             dynamo=True,
-            external_data=sum(weight.nbytes for weight in module.parameters()) > _MOST_INSIDE,
+            external_data=False,  # a graph only names its large weights: see export/stored.py
             verbose=False,
         )
         # What it notes of the shapes of weights does not follow when one is turned round later.
