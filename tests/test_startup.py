@@ -84,7 +84,7 @@ print(sorted({"numpy", "tree_sitter", "onnxruntime"} & set(sys.modules)))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there the model is checked every time")
 def test_a_model_found_right_is_not_read_through_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "_sha256", lambda path: pytest.fail(f"{path.name} was checked again"))
+    monkeypatch.setattr(bundle, "sha256_of", lambda path: pytest.fail(f"{path.name} was checked again"))
     with Workspace.open(root, index_dir=root.parent / "indexes") as workspace:
         workspace.refresh()
         assert workspace.search("weigh a parcel", Options(min_score=0.0)).hits
