@@ -270,7 +270,7 @@ def edited(shell: Shell) -> None:
     write_files(shell.cwd, {"src/shop/jsonio.py": "# moved\n\n\ndef parse_json(text):\n    return text\n"})
 
 
-def added_and_removed(shell: Shell) -> None:
+def added(shell: Shell) -> None:
     write_files(shell.cwd, {"src/shop/more.py": "def parse_json_lines(text):\n    return text\n"})
     (shell.cwd / "web/client.ts").unlink()
 
@@ -312,7 +312,7 @@ def replaced(shell: Shell) -> None:
     write_files(shell.cwd, {"other.py": "def parse_json(text):\n    return text\n"})
 
 
-CHANGES = [edited, added_and_removed, bounded, ignored, cleared, emptied, damaged, replaced]
+CHANGES = [edited, added, bounded, ignored, cleared, emptied, damaged, replaced]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
