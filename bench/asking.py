@@ -34,6 +34,8 @@ ISSUE_TITLES = "issue_function_titles"
 # Sets whose answers are functions: judged by MRR over chunks, the others by nDCG over files.
 FUNCTION_SETS = (DOCSTRINGS, ASKED, ASKED_ROOT, HELD_OUT, ISSUE_FUNCTIONS, ISSUE_TITLES)
 REPO_SETS = ("repos", ISSUES, COMMITS)
+# Seconds in which all that is to be read is.
+PLENTY = 600.0
 # What is asked when nothing else is said.
 SETS = ("repos", ISSUES, DOCSTRINGS, ASKED)
 

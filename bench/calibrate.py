@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.asking import REPO_SETS, SETS, Sources, ask, deepen_where_asked
+from bench.asking import PLENTY, REPO_SETS, SETS, Sources, ask, deepen_where_asked
 from bench.options import depths, numbers
 from bundle.manifest import update_manifest
 from evaluation.record import progress
@@ -40,7 +40,6 @@ from modstar_lsp.workspace import Workspace
 KEEP = 0.97  # a right answer withheld is worse than a wrong one shown with a low score
 HITS = 10  # hits of a question that count as examples
 SEED = 7
-PLENTY = 600.0  # seconds in which everything is read
 FEATURES = tuple(DEFAULT.weights)  # what the runtime knows how to weigh
 
 Rows = NDArray[np.float64]

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.asking import PLENTY
 from evaluation import metrics
 from evaluation.bm25 import PlainBM25, words_and_identifiers
 from evaluation.record import Record, command_line, progress, table, tree_digest
@@ -42,8 +43,6 @@ FILES = 10
 CHUNKS = 50
 # The plain BM25's windows, as the reference figure of the set was made.
 WINDOW = 50
-# Seconds in which everything that is to be is read.
-PLENTY = 600.0
 # The plain rows do not read pictures, archives and the like: they hold a NUL in their first bytes.
 _SNIFF = 8_192
 METRICS = ("nDCG@10", "MRR@10", "Acc@1", "Acc@5", "Acc@10")
