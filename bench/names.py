@@ -19,6 +19,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from bench.options import names as names_option
@@ -26,6 +27,7 @@ from bench.options import trees_of
 from evaluation.record import Record, command_line, load, progress, table, tree_digest
 from evaluation.sets import SetError
 from modstar_lsp.errors import ModstarError, QueryError
+from modstar_lsp.files.lines import joined, lines_of
 from modstar_lsp.search import Hit, Options
 from modstar_lsp.search.snippet import last_name
 from modstar_lsp.workspace import Workspace
@@ -78,14 +80,19 @@ def defined(workspace: Workspace) -> dict[str, list[tuple[str, int]]]:
 
 
 def used(workspace: Workspace) -> dict[str, set[str]]:
-    """The files that hold each identifier of several words: {identifier: paths}."""
+    """The files that hold each identifier of several words where they are indexed: {identifier: paths}.
+
+    A notebook's outputs are not: a picture among them is letters that nobody named.
+    """
     holders: dict[str, set[str]] = defaultdict(set)
     with workspace.snapshot() as snapshot:
-        paths = list(snapshot.paths)
-    for path in paths:
-        for name in set(_IDENTIFIER.findall(workspace.source(path))):
-            if _JOINED.search(name):
-                holders[name].add(path)
+        chunks = sorted(snapshot.chunks(range(snapshot.n)), key=lambda chunk: chunk.path)
+    for path, some in groupby(chunks, key=lambda chunk: chunk.path):
+        lines = lines_of(workspace.source(path))
+        for chunk in some:
+            for name in set(_IDENTIFIER.findall(joined(lines, chunk.start_line, chunk.end_line))):
+                if _JOINED.search(name):
+                    holders[name].add(path)
     return holders
 
 

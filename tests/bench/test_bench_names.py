@@ -86,3 +86,31 @@ def test_trees_that_are_not_there_are_told(
     ):
         assert main(given) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_picture_in_a_notebook_names_nothing(trees: Path, tmp_path: Path) -> None:
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "metadata": {},
+                "execution_count": 1,
+                "source": ["draw_prices(first_basket)\n"],
+                "outputs": [
+                    {"output_type": "display_data", "data": {"image/png": "aB3x/qW9k+zR4t/"}, "metadata": {}}
+                ],
+            }
+        ],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    counts = []
+    for written in ("before", "after"):
+        assert main(["--trees", str(trees), "--names", "one", "--out", str(tmp_path / written)]) == 0
+        (record,) = (tmp_path / written).glob("*-names-*.json")
+        counts.append(json.loads(record.read_text())["results"]["one"]["identifiers"])
+        (trees / "one" / "prices.ipynb").write_text(json.dumps(notebook, indent=1))
+    before, after = counts
+    assert after["asked"] == before["asked"] + 2, "draw_prices and first_basket, and nothing of the picture"
+    assert after["found"] == after["asked"]
