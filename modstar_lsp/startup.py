@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from types import ModuleType
 
 from modstar_lsp.errors import ModstarError
 
@@ -109,8 +110,6 @@ def spare_garbage() -> None:
 
 def hasten_numpy() -> None:
     """Makes numpy's import faster, for this whole process: call it in a `main`, before numpy is imported."""
-    from types import ModuleType
-
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
     for name in _DOCSTRINGS:

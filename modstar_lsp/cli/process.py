@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from modstar_lsp import TYPE_CHECKING
 from modstar_lsp.errors import ModstarError, shortage, told_of
@@ -28,33 +29,17 @@ DEBUG_VARIABLE = "MODSTAR_DEBUG"
 
 def run(program: str, command: Callable[[], int]) -> int:
     """Run `command` and return the exit status; whatever goes wrong becomes one line on stderr."""
-
-    def prepared() -> int:
-        prepare()
-        return command()
-
-    return guarded(program, prepared)
-
-
-def prepare() -> None:
-    """What a process does that will import numpy. Raises ModstarError where that cannot be."""
-    import warnings
-
-    hasten_numpy()
-    if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
-        warnings.simplefilter("ignore")  # they speak to whoever wrote the code
-    require_memory()
-
-
-def guarded(program: str, command: Callable[[], int]) -> int:
-    """As `run`, for a command that may need no numpy and else calls `prepare` itself."""
     keep_to_trusted_path()
     hold_streams()
     spare_garbage()
+    hasten_numpy()
+    if not sys.warnoptions and not os.environ.get(DEBUG_VARIABLE):
+        warnings.simplefilter("ignore")  # they speak to whoever wrote the code
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        require_memory()
         try:
             status = command()
         except SystemExit as end:  # --help and --version

@@ -10,7 +10,7 @@ import sys
 
 from modstar_lsp import TYPE_CHECKING
 from modstar_lsp.cli.handover import handed_over
-from modstar_lsp.cli.process import guarded, leave, prepare
+from modstar_lsp.cli.process import leave, run
 from modstar_lsp.cli.query_arguments import PROGRAM, make_parser
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["main", "make_parser"]
 
 def main() -> NoReturn:
     """Run the command, in a server's process or here, and end this one with its exit status."""
-    leave(guarded(PROGRAM, _command_there_or_here))
+    leave(run(PROGRAM, _command_there_or_here))
 
 
 def _command_there_or_here() -> int:
@@ -30,7 +30,6 @@ def _command_there_or_here() -> int:
 
 
 def _command() -> int:
-    prepare()
     from modstar_lsp.cli.asking import answer_command
 
     return answer_command()

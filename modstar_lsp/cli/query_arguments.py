@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 from modstar_lsp import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
-
     from modstar_lsp.cli.arguments import Parser
 
 PROGRAM = "modstar-query"
@@ -178,8 +177,6 @@ def make_parser() -> Parser:
 
 def read_arguments() -> SimpleNamespace:
     """The process's arguments. Without options they are words alone: argparse and its parser take 4.5 ms."""
-    from types import SimpleNamespace
-
     given = sys.argv[1:]
     if given and not any(word.startswith("-") for word in given):
         return SimpleNamespace(words=given, **_DEFAULTS)
