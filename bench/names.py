@@ -19,15 +19,15 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from bench.options import names as names_option
 from bench.options import trees_of
 from evaluation.record import Record, command_line, load, progress, table, tree_digest
 from evaluation.sets import SetError
+from modstar_lsp.chunking.notebook import chunk_notebook
 from modstar_lsp.errors import ModstarError, QueryError
-from modstar_lsp.files.lines import joined, lines_of
+from modstar_lsp.files.languages import NOTEBOOK, language_of
 from modstar_lsp.search import Hit, Options
 from modstar_lsp.search.snippet import last_name
 from modstar_lsp.workspace import Workspace
@@ -80,20 +80,24 @@ def defined(workspace: Workspace) -> dict[str, list[tuple[str, int]]]:
 
 
 def used(workspace: Workspace) -> dict[str, set[str]]:
-    """The files that hold each identifier of several words where they are indexed: {identifier: paths}.
+    """The files that hold each identifier of several words: {identifier: paths}.
 
-    A notebook's outputs are not: a picture among them is letters that nobody named.
+    Of a notebook its cells: a picture among the outputs is letters that nobody named.
     """
     holders: dict[str, set[str]] = defaultdict(set)
     with workspace.snapshot() as snapshot:
-        chunks = sorted(snapshot.chunks(range(snapshot.n)), key=lambda chunk: chunk.path)
-    for path, some in groupby(chunks, key=lambda chunk: chunk.path):
-        lines = lines_of(workspace.source(path))
-        for chunk in some:
-            for name in set(_IDENTIFIER.findall(joined(lines, chunk.start_line, chunk.end_line))):
-                if _JOINED.search(name):
-                    holders[name].add(path)
+        paths = list(snapshot.paths)
+    for path in paths:
+        for name in set(_IDENTIFIER.findall(_written(path, workspace.source(path)))):
+            if _JOINED.search(name):
+                holders[name].add(path)
     return holders
+
+
+def _written(path: str, text: str) -> str:
+    """What somebody wrote of a file: all of it, of a notebook its cells."""
+    cells = chunk_notebook(path, text) if language_of(path) == NOTEBOOK else None
+    return text if cells is None else "\n".join(cell.text for cell in cells)
 
 
 def sampled(names: Sequence[str], size: int) -> list[str]:
